@@ -1,0 +1,143 @@
+"""Models by name: register a builder, list the names, create a model.
+
+A builder is a function of keyword-only options that returns a module. Its name is the model's name:
+
+    @register_model(task="super-resolution")
+    def srresnet_x2(*, width: int = 64, depth: int = 16) -> SRResNet: ...
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
+
+from zoo.errors import OptionError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from zoo.weights import Weights
+
+Task = Literal["super-resolution", "segmentation"]
+P = ParamSpec("P")
+M = TypeVar("M", bound="nn.Module")
+
+# Importing these packages registers the models that ship with zoo.
+_MODEL_PACKAGES = ("zoo.sr",)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A registered model: its name, its task and the function that builds it."""
+
+    name: str
+    task: Task
+    build: Callable[..., nn.Module]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The builder's options with their default values."""
+        parameters = inspect.signature(self.build).parameters.values()
+        return {parameter.name: parameter.default for parameter in parameters}
+
+
+_models: dict[str, Model] = {}
+
+
+def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
+    """Register a builder of keyword-only options under its own name.
+
+    The model that it builds carries `config`, the architecture and all its options, which
+    `save_model` writes. A name registered twice raises ValueError.
+    """
+    if task not in get_args(Task):
+        raise ValueError(f"task must be one of {', '.join(get_args(Task))}, not {task!r}")
+
+    def register(builder: Callable[P, M]) -> Callable[P, M]:
+        name = builder.__name__
+        signature = inspect.signature(builder)
+        if name in _models:
+            raise ValueError(f"a model called {name!r} is already registered")
+        for parameter in signature.parameters.values():
+            if parameter.kind is not inspect.Parameter.KEYWORD_ONLY:
+                raise TypeError(f"{name}: option {parameter.name!r} must be keyword-only")
+
+        @functools.wraps(builder)
+        def build(*args: P.args, **options: P.kwargs) -> M:
+            bound = signature.bind(*args, **options)
+            bound.apply_defaults()
+            model = builder(*args, **options)
+            model.config = {"architecture": name, "options": dict(bound.arguments)}  # type: ignore[assignment]
+            return model
+
+        _models[name] = Model(name, task, build)
+        return build
+
+    return register
+
+
+def get_model(name: str) -> Model:
+    """Return the registered model called `name`; an unknown name raises and suggests the nearest."""
+    _register_shipped_models()
+    if name not in _models:
+        raise UnknownNameError(
+            f"There is no model called {name!r}.{did_you_mean(name, _models)}"
+            f" Known models: {', '.join(sorted(_models))}."
+        )
+    return _models[name]
+
+
+def list_models(
+    pattern: str = "*", *, task: Task | None = None, pretrained: bool = False
+) -> list[str]:
+    """Return the names that match a shell wildcard, sorted.
+
+    `task` keeps the models of one task, `pretrained=True` those that have weights.
+    """
+    from zoo.weights import list_weights
+
+    _register_shipped_models()
+    if task is not None and task not in get_args(Task):
+        raise UnknownNameError(
+            f"There is no task called {task!r}; accepted are {', '.join(get_args(Task))}."
+        )
+    return sorted(
+        model.name
+        for model in _models.values()
+        if fnmatchcase(model.name, pattern)
+        and task in (None, model.task)
+        and (not pretrained or list_weights(model.name))
+    )
+
+
+def create_model(
+    name: str, *, weights: str | Path | Weights | None = None, **options: Any
+) -> nn.Module:
+    """Build the model `name` with the builder's `options`.
+
+    `name` is a model ("srresnet_x4") or a model with a weight's tag ("srresnet_x4.psnr").
+    """
+    model = get_model(name)
+    check_options(model, options)
+    return model.build(**options)
+
+
+def check_options(model: Model, options: dict[str, Any]) -> None:
+    """Raise OptionError for an option that the model's builder does not take."""
+    for option in options:
+        if option not in model.options:
+            raise OptionError(
+                f"{model.name} has no option {option!r}.{did_you_mean(option, model.options)}"
+                f" Its options: {', '.join(model.options) or 'none'}."
+            )
+
+
+def _register_shipped_models() -> None:
+    for package in _MODEL_PACKAGES:
+        importlib.import_module(package)
