@@ -19,7 +19,7 @@ _HOME = {
     "register_model": "zoo.registry",
 }
 
-__all__ = ["__version__", *_HOME]
+__all__ = list(_HOME)
 
 
 def __getattr__(name: str) -> Any:

@@ -20,13 +20,12 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 from zoo.errors import OptionError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
-    from torch import nn
-
+    from zoo.model import ZooModel
     from zoo.weights import Weights
 
 Task = Literal["super-resolution", "segmentation"]
 P = ParamSpec("P")
-M = TypeVar("M", bound="nn.Module")
+M = TypeVar("M", bound="ZooModel")
 
 # Importing these packages registers the models that ship with zoo.
 _MODEL_PACKAGES = ("zoo.sr",)
@@ -38,7 +37,7 @@ class Model:
 
     name: str
     task: Task
-    build: Callable[..., nn.Module]
+    build: Callable[..., ZooModel]
 
     @property
     def options(self) -> dict[str, Any]:
@@ -73,7 +72,7 @@ def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
             bound = signature.bind(*args, **options)
             bound.apply_defaults()
             model = builder(*args, **options)
-            model.config = {"architecture": name, "options": dict(bound.arguments)}  # type: ignore[assignment]
+            model.config = {"architecture": name, "options": dict(bound.arguments)}
             return model
 
         _models[name] = Model(name, task, build)
@@ -83,7 +82,7 @@ def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
 
 
 def get_model(name: str) -> Model:
-    """Return the registered model called `name`; an unknown name raises and suggests the nearest."""
+    """Return the model called `name`; an unknown name raises and suggests the nearest."""
     _register_shipped_models()
     if name not in _models:
         raise UnknownNameError(
@@ -118,7 +117,7 @@ def list_models(
 
 def create_model(
     name: str, *, weights: str | Path | Weights | None = None, **options: Any
-) -> nn.Module:
+) -> ZooModel:
     """Build the model `name` with the builder's `options`.
 
     `name` is a model ("srresnet_x4") or a model with a weight's tag ("srresnet_x4.psnr").
