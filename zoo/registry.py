@@ -21,6 +21,7 @@ from zoo.errors import OptionError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from zoo.model import ZooModel
+    from zoo.sources import Source
     from zoo.weights import Weights
 
 Task = Literal["super-resolution", "segmentation"]
@@ -118,13 +119,46 @@ def list_models(
 def create_model(
     name: str, *, weights: str | Path | Weights | None = None, **options: Any
 ) -> ZooModel:
-    """Build the model `name` with the builder's `options`.
+    """Build the model `name` with the builder's `options`, in training mode like any new module.
 
-    `name` is a model ("srresnet_x4") or a model with a weight's tag ("srresnet_x4.psnr").
+    `name` is a model ("srresnet_x4") or a model with the tag of weights ("srresnet_x4.psnr").
+    `weights` is None (a random start), a tag, "default", "hf-hub:org/repo@revision", an https URL
+    or the path of a *.safetensors file. Weights fix the options that they were made with.
+
+    Raises UnknownNameError for a name that is not registered, OptionError for an option that the
+    model does not take or that its weights contradict, WeightsError for weights that cannot be had.
     """
-    model = get_model(name)
+    from zoo.sources import find_source  # needs this module
+
+    architecture, _, tag = name.partition(".")
+    if tag and weights is not None:
+        raise OptionError(f"{name!r} names its weights already: weights={weights!r} must go.")
+    model = get_model(architecture)
     check_options(model, options)
-    return model.build(**options)
+    weights = tag or weights
+    if weights is None:
+        return model.build(**options)
+    return build_with(find_source(architecture, weights), options)
+
+
+def build_with(source: Source, options: dict[str, Any]) -> ZooModel:
+    """Build the model of a source and load its weights."""
+    from zoo.statedict import load_weights, read_weights
+    from zoo.weights import list_weights
+
+    model = get_model(source.architecture)
+    options = source.options_with(options)
+    check_options(model, options)
+    module = model.build(**options)
+    fitting = ", ".join(list_weights(model.name)) or "none registered"
+    load_weights(
+        module,
+        read_weights(source.fetch()),
+        label=source.label,
+        hint=f"weights of {model.name} with its default options: {fitting}",
+    )
+    module.source = source.label
+    return module
 
 
 def check_options(model: Model, options: dict[str, Any]) -> None:

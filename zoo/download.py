@@ -1,0 +1,146 @@
+"""Files from the network: https only, checked before they get their name, never half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import ipaddress
+import os
+import re
+import urllib.request
+from collections.abc import Sequence
+from http.client import HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from zoo.atomic import replacing
+from zoo.errors import WeightsError
+
+_CHUNK = 1 << 20
+_TIMEOUT = 30  # seconds without a byte
+
+
+def cache_folder() -> Path:
+    """Return the folder of downloads: `$ZOO_CACHE`, else one under `torch.hub.get_dir()`."""
+    if folder := os.environ.get("ZOO_CACHE"):
+        return Path(folder).expanduser()
+    import torch
+
+    return Path(torch.hub.get_dir()) / "zoo"
+
+
+def is_offline() -> bool:
+    """Whether `HF_HUB_OFFLINE` forbids the network."""
+    return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
+
+
+def check_url(url: str) -> None:
+    """Raise WeightsError unless the URL is https, or http to this machine itself."""
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return
+    raise WeightsError(f"{url} is refused: weights are fetched from https:// addresses only.")
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal sha256 of a file."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def verify(path: Path, sha256: str, *, remedy: str) -> None:
+    """Raise WeightsError, ending in the remedy, unless the whole file has this sha256."""
+    actual = sha256_of(path)
+    if actual != sha256:
+        raise WeightsError(
+            f"{path} is truncated or altered: its sha256 begins with {actual[:16]}"
+            f" and should begin with {sha256[:16]}; {remedy}."
+        )
+
+
+def fetch(urls: Sequence[str], target: Path, *, sha256: str | None, label: str) -> Path:
+    """Return `target`, downloaded from the first URL that answers unless it is there already.
+
+    With a `sha256` the whole file is verified, a cached one too. Without a network the error names
+    the file, its hash and the place where it can be put by hand.
+    """
+    if not target.exists():
+        reasons = ["HF_HUB_OFFLINE is set"] if is_offline() else []
+        for url in () if is_offline() else urls:
+            check_url(url)
+            try:
+                _download(url, target, sha256)
+                break
+            except (OSError, HTTPException) as error:
+                reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
+        else:
+            expected = f" (sha256 {sha256})" if sha256 else ""
+            raise WeightsError(
+                f"{label} could not be downloaded ({'; '.join(reasons)});"
+                f" fetch {urls[0]} by hand and put it at {target}{expected}."
+            )
+    if sha256:
+        verify(target, sha256, remedy="delete it and it will be downloaded again")
+    return target
+
+
+def from_hugging_face(repo: str, revision: str, file: str) -> Path:
+    """Return the local path of one file of the Hugging Face repository "org/name".
+
+    The path ends in `snapshots/<commit>/<file>`, so that its parent's name is the exact revision.
+    A file kept under its sha256, as the hub keeps every weight file, is verified against it.
+    """
+    import huggingface_hub
+
+    try:
+        path = Path(huggingface_hub.hf_hub_download(repo, file, revision=revision))
+    except Exception as error:  # the client's own errors and those of its HTTP library
+        raise WeightsError(
+            f"{file} of hf-hub:{repo}@{revision} could not be fetched: {reason_of(error)};"
+            " a folder with config.json and model.safetensors, copied by hand, loads as well."
+        ) from error
+    blob = path.resolve()
+    if re.fullmatch(r"[0-9a-f]{64}", blob.name):
+        verify(blob, blob.name, remedy="delete it and it will be downloaded again")
+    return path
+
+
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error's message, without its full stop."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    return lines[0].rstrip(".")
+
+
+def _download(url: str, target: Path, sha256: str | None) -> None:
+    from tqdm.auto import tqdm
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    opener = urllib.request.build_opener(_CheckedRedirects)
+    with replacing(target) as part:
+        with opener.open(url, timeout=_TIMEOUT) as response, part.open("wb") as file:
+            total = int(response.headers.get("Content-Length", 0))
+            with tqdm(total=total or None, unit="B", unit_scale=True, desc=target.name) as bar:
+                while chunk := response.read(_CHUNK):
+                    file.write(chunk)
+                    bar.update(len(chunk))
+            if file.tell() < total:
+                raise OSError(f"the connection ended after {file.tell()} of {total} bytes")
+        if sha256:
+            verify(part, sha256, remedy=f"{url} does not serve the file that was published")
+
+
+class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but never away from https."""
+
+    def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
+        check_url(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

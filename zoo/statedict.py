@@ -1,0 +1,138 @@
+"""State dicts on disk: safetensors files that carry a checksum, and strict loading of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from zoo.atomic import replacing
+from zoo.errors import WeightsError
+
+_CHECKSUM = "tensors_sha256"
+
+
+def canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state dict without the prefixes of `torch.compile` and (Distributed)DataParallel.
+
+    Raises WeightsError if two keys become one.
+    """
+    names = {key: ".".join(p for p in key.split(".") if p != "_orig_mod") for key in state}
+    while names and all(name.startswith("module.") for name in names.values()):
+        names = {key: name.removeprefix("module.") for key, name in names.items()}
+    result = {names[key]: tensor for key, tensor in state.items()}
+    if len(result) < len(state):
+        raise WeightsError("Two entries of the state dict differ by a wrapper's prefix only.")
+    return result
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the module inside of `torch.compile`, DataParallel and DistributedDataParallel."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+        elif isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+            model = inner
+        else:
+            return model
+
+
+def save_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
+    """Write a state dict as safetensors: canonical keys, contiguous CPU tensors, their dtypes kept.
+
+    The file carries a checksum that `read_weights` verifies. It appears whole or not at all.
+    """
+    tensors = {
+        key: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
+        for key, tensor in canonical(state).items()
+    }
+    with replacing(Path(path)) as part:
+        save_file(tensors, part, metadata={_CHECKSUM: _checksum(tensors)})
+
+
+def read_weights(path: str | Path) -> dict[str, Tensor]:
+    """Read a safetensors file into a state dict with canonical keys.
+
+    Raises WeightsError for a missing, truncated or altered file and for any other format.
+    Files of other programs carry no checksum; of those the structure alone is checked.
+    """
+    path = Path(path)
+    check_suffix(path.name)
+    if not path.is_file():
+        raise WeightsError(f"There is no weight file {path}.")
+    try:
+        with safe_open(path, framework="pt") as file:
+            expected = (file.metadata() or {}).get(_CHECKSUM)
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(
+            f"{path} is not a whole safetensors file ({error}); copy or download it again."
+        ) from error
+    if expected not in (None, _checksum(tensors)):
+        raise WeightsError(
+            f"{path} was altered after it was saved: its checksum does not match its tensors;"
+            " copy or download it again."
+        )
+    return canonical(tensors)
+
+
+def check_suffix(name: str) -> None:
+    """Raise WeightsError unless the file name ends in .safetensors."""
+    if name.endswith(".safetensors"):
+        return
+    if name.endswith((".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")):
+        raise WeightsError(
+            f"{name} is refused, for a pickle can run any code when it is opened; convert it where"
+            " you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), ...)."
+        )
+    raise WeightsError(f"{name} is not a weight file; accepted are *.safetensors files.")
+
+
+def load_weights(
+    model: nn.Module, state: Mapping[str, Tensor], *, label: str, hint: str = ""
+) -> None:
+    """Copy a state dict into a model, every entry of it, cast to the model's dtypes.
+
+    Raises WeightsError, which names `label` and ends in `hint`, where keys, shapes or kinds of
+    numbers differ; the model is then unchanged.
+    """
+    own = unwrap(model).state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    unlike = [
+        f"{key} {list(state[key].shape)} for {list(own[key].shape)}"
+        for key in own
+        if key in state and not _alike(own[key], state[key])
+    ]
+    problems = [
+        f"{len(keys)} {what} ({keys[0]}{', ...' if len(keys) > 1 else ''})"
+        for keys, what in (
+            (missing, "missing"),
+            (unexpected, "unexpected"),
+            (unlike, "of another shape or kind"),
+        )
+        if keys
+    ]
+    if problems:
+        raise WeightsError(
+            f"{label} holds weights of another model or of other options:"
+            f" of {len(own)} entries {', '.join(problems)}{f'; {hint}' if hint else ''}."
+        )
+    unwrap(model).load_state_dict(dict(state))
+
+
+def _alike(own: Tensor, other: Tensor) -> bool:
+    return own.shape == other.shape and own.is_floating_point() == other.is_floating_point()
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key, tensor in sorted(tensors.items()):
+        digest.update(f"{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
