@@ -30,7 +30,7 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
     """
     model = unwrap(model)
     config = getattr(model, "config", None)
-    if not isinstance(model, ZooModel) or not isinstance(config, dict):
+    if not isinstance(config, dict):
         raise InputError(
             f"save_model takes a model that create_model built, not a {type(model).__name__};"
             " safetensors.torch.save_model writes any other module."

@@ -1,0 +1,36 @@
+# Every target works on a fresh machine with Python 3.10 or newer: it makes its own .venv first.
+
+PYTHON ?= python3
+PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check
+IMAGES ?=
+
+.PHONY: demo test test-all lint clean
+
+demo: .venv/samples  ## Enlarge sample photographs, or IMAGES="a.jpg folder", into demo/
+	.venv/bin/python -m zoo.cli demo $(IMAGES) -o demo/
+
+test: .venv/dev  ## The tests of a working day
+	.venv/bin/python -m pytest
+
+test-all: .venv/dev  ## The slow ones too
+	.venv/bin/python -m pytest -m ""
+
+lint: .venv/dev
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+
+clean:
+	rm -rf .venv demo build dist .mypy_cache .pytest_cache .ruff_cache
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+# One stamp for each set of extras: a change of pyproject.toml installs again.
+.venv/samples: pyproject.toml | .venv/bin/python
+	$(PIP_INSTALL) --editable ".[samples]"
+	touch $@
+
+.venv/dev: pyproject.toml | .venv/bin/python
+	$(PIP_INSTALL) --editable ".[dev]"
+	touch $@

@@ -1,0 +1,92 @@
+"""Entry points of torch.hub.
+
+    model = torch.hub.load("<owner>/<repository>", "srresnet_x4")
+    large = model(image)  # image: float [N, 3, H, W] in [0, 1]
+
+A folder with this repository, unpacked from an archive, does as well:
+`torch.hub.load(folder, "srresnet_x4", source="local")`.
+"""
+
+import importlib.util
+import pathlib
+import re
+import sys
+
+dependencies = ["torch", "safetensors", "huggingface_hub"]
+
+
+def _check_package() -> None:
+    """Raise ImportError if `import zoo` would give another package than the one in this folder.
+
+    An installed copy of the same version is not another package.
+    """
+    imported = sys.modules.get("zoo")
+    spec = imported.__spec__ if imported else importlib.util.find_spec("zoo")
+    origin = spec.origin if spec else getattr(imported, "__file__", None)
+    ours = pathlib.Path(__file__).with_name("zoo") / "__init__.py"
+    if origin and _identity(pathlib.Path(origin)) == _identity(ours):
+        return
+    state = "is already imported" if imported else "comes first on sys.path"
+    raise ImportError(
+        f"torch.hub needs the package 'zoo' of {ours.parent.parent}, but another package or version"
+        f" called 'zoo' ({origin or imported or spec}) {state}: load the model in a Python process"
+        " without it, or uninstall or rename that package."
+    )
+
+
+def _identity(package: pathlib.Path) -> tuple[str, ...]:
+    """Return the first line and the version of a package's __init__.py, both as text."""
+    text = package.read_text(encoding="utf-8", errors="replace") if package.is_file() else ""
+    return (*text.splitlines()[:1], *re.findall(r'^__version__ = ".*"$', text, re.MULTILINE))
+
+
+_check_package()
+
+
+def srresnet_x2(pretrained: bool = True, *, weights: str | None = None):
+    """SRResNet that enlarges by 2: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 2H, 2W], unclamped.
+
+    pretrained: load the default weights; False gives a random start.
+    weights: a tag ("psnr"), "hf-hub:org/repo@revision", an https URL or a *.safetensors file.
+    The model is in eval mode. Where no weights exist the error lists those that do.
+    """
+    return _create("srresnet_x2", pretrained, weights)
+
+
+def srresnet_x4(pretrained: bool = True, *, weights: str | None = None):
+    """SRResNet that enlarges by 4: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 4H, 4W], unclamped.
+
+    pretrained: load the default weights; False gives a random start.
+    weights: a tag ("psnr"), "hf-hub:org/repo@revision", an https URL or a *.safetensors file.
+    The model is in eval mode. Where no weights exist the error lists those that do.
+    """
+    return _create("srresnet_x4", pretrained, weights)
+
+
+def srresnet_lesson_x2(pretrained: bool = True, *, weights: str | None = None):
+    """The lesson's own net, times 2: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 2H, 2W].
+
+    It ships a recipe and no weights: pass pretrained=False, or your own file as `weights`.
+    The model is in eval mode.
+    """
+    return _create("srresnet_lesson_x2", pretrained, weights)
+
+
+def srresnet_lesson_x4(pretrained: bool = True, *, weights: str | None = None):
+    """The lesson's own net, times 4: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 4H, 4W].
+
+    It ships a recipe and no weights: pass pretrained=False, or your own file as `weights`.
+    The model is in eval mode.
+    """
+    return _create("srresnet_lesson_x4", pretrained, weights)
+
+
+def _create(name: str, pretrained: bool, weights: str | None):
+    from zoo.errors import OptionError
+    from zoo.registry import create_model
+
+    if weights is not None and not pretrained:
+        raise OptionError(f"pretrained=False and weights={weights!r} contradict each other.")
+    if weights is None and pretrained:
+        weights = "default"
+    return create_model(name, weights=weights).eval()
