@@ -1,0 +1,224 @@
+"""Image files: find them, read one into a Picture, write one so that nothing is lost or half done.
+
+picture = read_image("photo.jpg")
+write_image(picture, "copy.jpg")
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from PIL import Image, ImageFile
+
+from zoo.errors import ImageError, InputError, ZooError, did_you_mean
+from zoo.formats import FORMATS, Format, check_format
+from zoo.large import read_deep, write_deep
+from zoo.picture import Picture, fill_transparent, to_pixels, to_tensor
+from zoo.pil import from_pil, is_deep, to_pil
+
+__all__ = [
+    "DEFAULT_MAX_PIXELS",
+    "FORMATS",
+    "Format",
+    "Picture",
+    "check_output",
+    "fill_transparent",
+    "find_images",
+    "from_pil",
+    "read_image",
+    "to_pil",
+    "to_pixels",
+    "to_tensor",
+    "write_image",
+]
+
+DEFAULT_MAX_PIXELS = 200_000_000  # the largest cameras in telephones have 200 megapixels
+
+
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, Path]]:
+    """List image files as (file, its path relative to the argument that it was found under).
+
+    A file is taken as it is, with its bare name, and looked at when it is read. A folder is
+    searched with its subfolders, in sorted order, for the suffixes of FORMATS in any case; hidden
+    files and folders, and folders that are symbolic links, are skipped. A file met twice is listed
+    once. Raises ImageError for a folder without images or one that cannot be listed.
+    """
+    found: dict[Path, tuple[Path, Path]] = {}
+    for root in map(Path, paths):
+        files = _search(root) if root.is_dir() else [root]
+        if not files:
+            raise ImageError(f"{root}: the folder has no image in it ({', '.join(FORMATS)}).")
+        for file in files:
+            relative = file.relative_to(root) if file != root else Path(root.name)
+            found.setdefault(file.absolute(), (file, relative))
+    return list(found.values())
+
+
+def _search(folder: Path) -> list[Path]:
+    def refuse(error: OSError) -> None:
+        raise ImageError(f"{error.filename}: the folder can't be listed ({error.strerror}).")
+
+    suffixes = {suffix for known in FORMATS.values() for suffix in known.suffixes}
+    files: list[Path] = []
+    for parent, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        files += [
+            Path(parent, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
+        ]
+    return sorted(files)
+
+
+def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
+    """Read an image file into an upright Picture with its colour profile, EXIF and transparency.
+
+    Reads JPEG, PNG, WebP, TIFF, BMP, GIF and PPM, told apart by content and not by name.
+    `max_pixels` is compared with the header, before anything is decoded, in place of PIL's own
+    limit (which PIL still holds against WebP and TIFF of more than 179 megapixels).
+
+    Raises one sentence that names the file: ImageError when it is missing, unreadable, damaged, no
+    picture, too large, an animation or of several pages; MissingDependencyError where
+    colour or transparency of 16 bits a channel needs pyvips.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            image = _open(stream)
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(
+                    f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}; "
+                    "raise max_pixels (--max-pixels) if you trust the file."
+                )
+            if getattr(image, "is_animated", False) and image.format != "MPO":
+                raise ImageError(
+                    "It holds several frames or pages, and zoo takes single pictures; "
+                    "save the one you want as a file of its own."
+                )
+            return read_deep(path, image) if is_deep(image) else from_pil(image)
+    except ZooError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise ImageError(f"{path}: there is no such file.{_nearest(path)}") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(
+            f"{path}: it is larger than PIL opens; set PIL.Image.MAX_IMAGE_PIXELS = None."
+        ) from error
+    except MemoryError as error:
+        raise ImageError(f"{path}: it doesn't fit into memory.") from error
+    except Exception as error:  # a damaged file makes decoders raise almost anything
+        cause = getattr(error, "strerror", None)
+        reason = f"can't be read ({cause})" if cause else f"is damaged ({_text(error)})"
+        raise ImageError(f"{path}: the file {reason}.") from error
+
+
+def check_output(
+    picture: Picture,
+    path: str | os.PathLike[str],
+    *,
+    scale: int = 1,
+    overwrite: bool = False,
+) -> None:
+    """Raise ImageError, naming the file, if `write_image` would refuse this picture there.
+
+    For a picture that is yet to be enlarged `scale` times: an hour of work should not end in the
+    news that the format ends at 16,383 pixels or that the folder does not exist.
+    """
+    path = Path(path)
+    try:
+        check_format(picture, scale=scale)
+        if not path.parent.is_dir():
+            raise ImageError(f"the folder {path.parent} does not exist.")
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            raise ImageError(f"the folder {path.parent} can't be written to.")
+        if path.is_dir():
+            raise ImageError("it is a folder, and a file is to be written.")
+        if path.exists() and not overwrite:
+            raise ImageError("the file exists; overwrite=True (--overwrite) replaces it.")
+    except ZooError as error:
+        raise type(error)(f"{path}: {error}") from error
+    except OSError as error:
+        raise ImageError(f"{path}: the file can't be written ({_text(error)}).") from error
+
+
+def write_image(
+    picture: Picture,
+    path: str | os.PathLike[str],
+    *,
+    quality: int = 95,
+    overwrite: bool = False,
+) -> None:
+    """Write a picture as `picture.format`, whole or not at all.
+
+    quality: 1..100, for JPEG (always with full colour resolution, 4:4:4) and WebP; the others are
+    lossless. ICC profile, EXIF, alpha and 16 bits are kept; where the format has no place for one,
+    it is refused, save for EXIF in BMP and PPM and an alpha plane that is opaque everywhere. The
+    folder must exist. The file appears under its name when it is complete.
+
+    Raises InputError for another quality, and what `check_output` raises, and ImageError when the
+    disk refuses.
+    """
+    if not 1 <= quality <= 100:
+        raise InputError(f"The quality must lie in 1..100, not {quality}.")
+    path = Path(path)
+    check_output(picture, path, overwrite=overwrite)
+    temporary = path.with_name(f".zoo-{secrets.token_hex(8)}.tmp")
+    try:
+        _encode(picture, temporary, quality)
+        temporary.replace(path)
+    except ZooError:
+        raise
+    except Exception as error:
+        raise ImageError(f"{path}: the file can't be written ({_text(error)}).") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _open(stream: IO[bytes]) -> ImageFile.ImageFile:
+    """Read the header only. Unlike PIL.Image.open, without its process-wide limit on the size."""
+    Image.init()
+    start = stream.read(16)
+    if not start:
+        raise ImageError("the file is empty.")
+    for name in FORMATS:
+        factory, accepts = Image.OPEN[name]
+        if accepts is not None and accepts(start) is True:
+            stream.seek(0)
+            return factory(stream, "")
+    raise ImageError(f"the file is no picture that zoo reads ({', '.join(FORMATS)}).")
+
+
+def _encode(picture: Picture, path: Path, quality: int) -> None:
+    known = FORMATS[picture.format]
+    if not known.alpha:
+        picture = replace(picture, alpha=None)
+    colour_or_alpha = picture.pixels.shape[2] == 3 or picture.alpha is not None
+    if picture.pixels.dtype == np.uint16 and colour_or_alpha:
+        write_deep(picture, path)
+        return
+    options: dict[str, Any] = {"quality": quality} if picture.format in ("JPEG", "WEBP") else {}
+    if picture.format == "JPEG":
+        options["subsampling"] = "4:4:4"
+    if picture.exif:
+        options["exif"] = picture.exif
+    to_pil(picture).save(path, format=picture.format, **options)
+
+
+def _nearest(path: Path) -> str:
+    try:
+        return did_you_mean(path.name, [file.name for file in path.parent.iterdir()])
+    except OSError:
+        return ""
+
+
+def _text(error: Exception) -> str:
+    """What an exception of another library says, as a part of a sentence."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(text.split()).rstrip(".")
