@@ -12,6 +12,8 @@ import pathlib
 import re
 import sys
 
+import torch
+
 dependencies = ["torch", "safetensors", "huggingface_hub"]
 
 
@@ -26,10 +28,11 @@ def _check_package() -> None:
     ours = pathlib.Path(__file__).with_name("zoo") / "__init__.py"
     if origin and _identity(pathlib.Path(origin)) == _identity(ours):
         return
+    folder = next(iter(getattr(imported, "__path__", ())), "no file")
     state = "is already imported" if imported else "comes first on sys.path"
     raise ImportError(
         f"torch.hub needs the package 'zoo' of {ours.parent.parent}, but another package or version"
-        f" called 'zoo' ({origin or imported or spec}) {state}: load the model in a Python process"
+        f" called 'zoo' ({origin or folder}) {state}: load the model in a Python process"
         " without it, or uninstall or rename that package."
     )
 
@@ -43,7 +46,7 @@ def _identity(package: pathlib.Path) -> tuple[str, ...]:
 _check_package()
 
 
-def srresnet_x2(pretrained: bool = True, *, weights: str | None = None):
+def srresnet_x2(pretrained: bool = True, *, weights: str | None = None) -> torch.nn.Module:
     """SRResNet that enlarges by 2: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 2H, 2W], unclamped.
 
     pretrained: load the default weights; False gives a random start.
@@ -53,7 +56,7 @@ def srresnet_x2(pretrained: bool = True, *, weights: str | None = None):
     return _create("srresnet_x2", pretrained, weights)
 
 
-def srresnet_x4(pretrained: bool = True, *, weights: str | None = None):
+def srresnet_x4(pretrained: bool = True, *, weights: str | None = None) -> torch.nn.Module:
     """SRResNet that enlarges by 4: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 4H, 4W], unclamped.
 
     pretrained: load the default weights; False gives a random start.
@@ -63,7 +66,7 @@ def srresnet_x4(pretrained: bool = True, *, weights: str | None = None):
     return _create("srresnet_x4", pretrained, weights)
 
 
-def srresnet_lesson_x2(pretrained: bool = True, *, weights: str | None = None):
+def srresnet_lesson_x2(pretrained: bool = True, *, weights: str | None = None) -> torch.nn.Module:
     """The lesson's own net, times 2: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 2H, 2W].
 
     It ships a recipe and no weights: pass pretrained=False, or your own file as `weights`.
@@ -72,7 +75,7 @@ def srresnet_lesson_x2(pretrained: bool = True, *, weights: str | None = None):
     return _create("srresnet_lesson_x2", pretrained, weights)
 
 
-def srresnet_lesson_x4(pretrained: bool = True, *, weights: str | None = None):
+def srresnet_lesson_x4(pretrained: bool = True, *, weights: str | None = None) -> torch.nn.Module:
     """The lesson's own net, times 4: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 4H, 4W].
 
     It ships a recipe and no weights: pass pretrained=False, or your own file as `weights`.
@@ -81,7 +84,7 @@ def srresnet_lesson_x4(pretrained: bool = True, *, weights: str | None = None):
     return _create("srresnet_lesson_x4", pretrained, weights)
 
 
-def _create(name: str, pretrained: bool, weights: str | None):
+def _create(name: str, pretrained: bool, weights: str | None) -> torch.nn.Module:
     from zoo.errors import OptionError
     from zoo.registry import create_model
 

@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from zoo.download import cache_folder, check_url, fetch, from_hugging_face, verify
 from zoo.errors import OptionError, WeightsError
-from zoo.statedict import check_suffix
+from zoo.registry import list_models
+from zoo.statedict import PICKLE_SUFFIXES, check_suffix
 from zoo.weights import PRETRAINED, Weights, get_weights
 
 CONFIG_FILE = "config.json"
@@ -61,9 +62,10 @@ def find_source(architecture: str, weights: str | Path | Weights) -> Source:
         return source
     if "://" in text:
         return _url(architecture, text)
-    if re.fullmatch(r"(\w+\.)?\w+", text) and not Path(text).is_file():
-        name = text if text.startswith(f"{architecture}.") else f"{architecture}.{text}"
-        return _registered(architecture, get_weights(name))
+    if isinstance(weights, str) and _is_tag(weights):
+        return _registered(
+            architecture, get_weights(text if "." in text else f"{architecture}.{text}")
+        )
     check_suffix(text)
     return Source(text, architecture, partial(Path, text))
 
@@ -85,6 +87,14 @@ def folder_source(place: str | Path) -> Source:
         fetch_file = partial(Path, place, WEIGHTS_FILE)
     architecture, options = _read_config(config_file, label)
     return Source(label, architecture, fetch_file, options)
+
+
+def _is_tag(text: str) -> bool:
+    """Whether the text is "tag" or "architecture.tag" rather than a file name."""
+    head, dot, tail = text.rpartition(".")
+    if dot:
+        return head in list_models() and f".{tail}" not in (".safetensors", *PICKLE_SUFFIXES)
+    return re.fullmatch(r"\w+", text) is not None
 
 
 def _registered(architecture: str, weights: Weights) -> Source:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from zoo.atomic import replacing
 from zoo.errors import WeightsError
 
+PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")
 _CHECKSUM = "tensors_sha256"
 
 
@@ -85,12 +86,14 @@ def check_suffix(name: str) -> None:
     """Raise WeightsError unless the file name ends in .safetensors."""
     if name.endswith(".safetensors"):
         return
-    if name.endswith((".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")):
+    if name.endswith(PICKLE_SUFFIXES):
         raise WeightsError(
             f"{name} is refused, for a pickle can run any code when it is opened; convert it where"
             " you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), ...)."
         )
-    raise WeightsError(f"{name} is not a weight file; accepted are *.safetensors files.")
+    raise WeightsError(
+        f"{name} is not a weight file; accepted are *.safetensors files, and load_model takes folders."
+    )
 
 
 def load_weights(

@@ -110,12 +110,14 @@ def get_weights(name: str) -> Weights:
     wanted = _defaults.get(architecture, "") if tag in ("", "default") else name
     if wanted in _weights:
         return _weights[wanted]
-    problem = (
-        f"{architecture} has no default weights."
-        if tag in ("", "default")
-        else f"There are no weights called {name!r}.{did_you_mean(name, known)}"
-    )
-    raise UnknownNameError(f"{problem} {_existing(architecture, known)}")
+    if not known:
+        others = ", ".join(sorted(_weights)) or "none yet"
+        raise UnknownNameError(f"{architecture} has no weights; those of other models: {others}.")
+    if tag in ("", "default"):
+        problem = f"{architecture} has no default weights."
+    else:
+        problem = f"There are no weights called {name!r}.{did_you_mean(name, known)}"
+    raise UnknownNameError(f"{problem} Weights of {architecture}: {', '.join(known)}.")
 
 
 @functools.cache
@@ -123,10 +125,3 @@ def index() -> dict[str, dict[str, Any]]:
     """Return the package's index: weights by name with their `sha256`, `size` and `metrics`."""
     entries: dict[str, dict[str, Any]] = json.loads((PRETRAINED / "index.json").read_text())
     return entries
-
-
-def _existing(architecture: str, known: list[str]) -> str:
-    if known:
-        return f"Weights of {architecture}: {', '.join(known)}."
-    others = ", ".join(sorted(_weights)) or "none yet"
-    return f"{architecture} has no weights at all; weights of other models: {others}."
