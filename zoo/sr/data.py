@@ -1,0 +1,171 @@
+"""Photographs and their degraded versions, kept decoded, from which training batches are cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from zoo.errors import DataError
+from zoo.sr.imresize import bicubic_downscale, crop_to_multiple
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+
+# (image [H, W, 3] uint8, scale) -> degraded image [H / scale, W / scale, 3] uint8
+Degradation = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
+
+
+def list_images(folder: Path) -> list[Path]:
+    """The image files directly in `folder`, sorted by name; an empty folder is a DataError."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}.")
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
+    if not files:
+        raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
+    return files
+
+
+def read_rgb(file: Path) -> NDArray[np.uint8]:
+    """An image file as `[H, W, 3]` uint8; grey becomes three equal channels."""
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{file} can't be read as an image: {error}.") from error
+
+
+class Pair(NamedTuple):
+    """One photograph, `[scale·H, scale·W, 3]` uint8, and its degraded version, `[H, W, 3]`."""
+
+    name: str
+    target: NDArray[np.uint8]
+    input: NDArray[np.uint8]
+
+
+def load_pair(
+    file: Path,
+    *,
+    scale: int,
+    degrade: Degradation = bicubic_downscale,
+    inputs: Path | None = None,
+) -> Pair:
+    """Reads a photograph and makes, or reads from the folder `inputs`, its degraded version.
+
+    The photograph is cut at the right and bottom to a multiple of `scale`.
+
+    Raises:
+        DataError: names the file that is unreadable, lacks its partner or does not fit it.
+    """
+    target = crop_to_multiple(read_rgb(file), scale)
+    if inputs is None:
+        degraded = degrade(target, scale)
+    elif (partner := inputs / file.name).is_file():
+        degraded = read_rgb(partner)
+    else:
+        raise DataError(f"{file} has no partner {partner}.")
+    expected = (target.shape[0] // scale, target.shape[1] // scale)
+    if degraded.shape[:2] != expected or 0 in expected:
+        raise DataError(
+            f"{file}: at scale {scale} its degraded version must be "
+            f"{expected[1]}×{expected[0]}, not {degraded.shape[1]}×{degraded.shape[0]}."
+        )
+    return Pair(file.name, target, degraded)
+
+
+class PairedPatches:
+    """Random aligned patches of photographs and their degraded versions.
+
+    All pixels lie in one uint8 tensor per side, on the device that trains. A batch is one gather:
+    flips and turns are only another order of indices, so nothing is decoded, copied or looped
+    over while training.
+
+    Args:
+        pairs: see `load_pair`. Any degradation will do, denoising and colouring with scale 1
+            included.
+        scale: target pixels per input pixel.
+        device: where the pixels are kept and the batches cut.
+    """
+
+    def __init__(
+        self, pairs: Sequence[Pair], *, scale: int, device: torch.device | str = "cpu"
+    ) -> None:
+        if not pairs:
+            raise DataError("There are no images to cut patches from.")
+        self.scale = scale
+        self.device = torch.device(device)
+        self.names = [pair.name for pair in pairs]
+        self.inputs = self._flatten([pair.input for pair in pairs])
+        self.targets = self._flatten([pair.target for pair in pairs])
+        self.sizes = torch.tensor([pair.input.shape[:2] for pair in pairs], device=self.device)
+        area = self.sizes.prod(dim=1)
+        self.starts = area.cumsum(0) - area  # first pixel of each image in `inputs`
+
+    def _flatten(self, images: list[NDArray[np.uint8]]) -> Tensor:
+        flat = np.concatenate([image.reshape(-1, 3) for image in images])
+        return torch.from_numpy(flat).to(self.device)  # [pixels, 3]
+
+    def check_patch(self, patch: int) -> None:
+        """Raises DataError, with the file's name, if an image is smaller than the patch."""
+        for name, (height, width) in zip(self.names, self.sizes.tolist(), strict=True):
+            if min(height, width) < patch:
+                raise DataError(
+                    f"{name} is {width}×{height} at the network's input, "
+                    f"smaller than the patch of {patch} pixels."
+                )
+
+    def batch(self, size: int, patch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Cuts `size` patches, each from a random image, at a random place, flipped and turned.
+
+        Args:
+            size: patches in the batch.
+            patch: side of the input patch in pixels.
+            generator: on the device of the pixels; its state decides all.
+
+        Returns:
+            inputs `[size, 3, patch, patch]` and targets `[size, 3, scale·patch, scale·patch]`,
+            float32 in [0, 1].
+        """
+
+        def uniform() -> Tensor:
+            return torch.rand(size, generator=generator, device=self.device, dtype=torch.float64)
+
+        image = (uniform() * len(self.names)).long()
+        height, width = self.sizes[image].unbind(1)
+        top = (uniform() * (height - patch + 1)).long()
+        left = (uniform() * (width - patch + 1)).long()
+        flips = torch.stack([uniform() < 0.5 for _ in range(3)])  # rows, columns, transpose
+
+        inputs = gather(self.inputs, self.starts[image], width, top, left, flips, patch)
+        scale = self.scale
+        start = self.starts[image] * scale**2
+        targets = gather(
+            self.targets, start, width * scale, top * scale, left * scale, flips, patch * scale
+        )
+        return inputs, targets
+
+
+def gather(
+    pixels: Tensor,
+    start: Tensor,
+    width: Tensor,
+    top: Tensor,
+    left: Tensor,
+    flips: Tensor,
+    patch: int,
+) -> Tensor:
+    """One patch per image out of flat pixels `[P, 3]`; all other tensors hold one entry a patch."""
+    line = torch.arange(patch, device=pixels.device)
+    flip_rows, flip_columns, transpose = flips[:, :, None]
+    rows = torch.where(flip_rows, line.flip(0), line)  # [N, patch]
+    columns = torch.where(flip_columns, line.flip(0), line)
+    upright = rows[:, :, None] * width[:, None, None] + columns[:, None, :]
+    turned = rows[:, None, :] * width[:, None, None] + columns[:, :, None]
+    index = torch.where(transpose[..., None], turned, upright)  # [N, patch, patch]
+    index += (start + top * width + left)[:, None, None]
+    return pixels[index].permute(0, 3, 1, 2) / 255

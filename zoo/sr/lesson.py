@@ -1,0 +1,74 @@
+"""The lesson's own super-resolution net, literally, defects included, to measure ours against.
+
+fast.ai, "Cutting edge deep learning for coders", part 2 (2018), lesson 14, notebook `enhance`.
+Against `SRResNet` it has no global skip, a ReLU after every convolution outside the blocks, and
+batch norm in the tail, which costs PSNR. (The lesson calls ICNR with scale 4 for its shuffles of 2;
+that slip is not repeated.)
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from zoo.registry import register_model
+from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD, ResidualBlock
+from zoo.sr.upsampling import factorise, icnr_
+
+
+def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())
+
+
+def upsample(width: int) -> nn.Sequential:
+    conv = conv_relu(width, 4 * width)
+    icnr_(conv[0], 2)
+    return nn.Sequential(conv, nn.PixelShuffle(2))
+
+
+class LessonSRResNet(nn.Module):
+    """The lesson's net: 64 channels, 8 residual blocks scaled by 0.1, batch norm before the end.
+
+    Shape: `[N, 3, H, W]` float in [0, 1] → `[N, 3, scale·H, scale·W]`, not clamped. Inside, input
+    and output are normalised with ImageNet's statistics, as in the lesson.
+
+    Args:
+        scale: a power of 2.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, scale: int) -> None:
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
+        self.head = conv_relu(3, 64)
+        self.body = nn.Sequential(*(ResidualBlock(64, 0.1) for _ in range(8)))
+        self.fuse = conv_relu(64, 64)
+        self.upsampler = nn.Sequential(*(upsample(64) for _ in factorise(scale)))
+        self.tail = nn.Sequential(nn.BatchNorm2d(64), nn.Conv2d(64, 3, 3, padding=1))
+
+        steps = len(self.upsampler)
+        self.halo = math.ceil(1 + 2 * 8 + 1 + sum(0.5**i for i in range(steps + 1)))
+        self.peak_floats = 3 * 64 * scale**2
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.head((x - self.mean) / self.std)  # [N, 64, H, W]
+        features = self.fuse(self.body(features))
+        return self.tail(self.upsampler(features)) * self.std + self.mean
+
+
+@register_model(task="super-resolution")
+def srresnet_lesson_x2() -> LessonSRResNet:
+    """The lesson's net for enlargement by 2; 779,139 parameters, no weights shipped."""
+    return LessonSRResNet(2)
+
+
+@register_model(task="super-resolution")
+def srresnet_lesson_x4() -> LessonSRResNet:
+    """The lesson's net for enlargement by 4; 926,851 parameters, no weights shipped."""
+    return LessonSRResNet(4)

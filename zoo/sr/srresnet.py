@@ -1,0 +1,112 @@
+"""SRResNet without batch norm: the zoo's super-resolution network.
+
+Ledig et al., "Photo-realistic single image super-resolution" (arXiv:1609.04802), as slimmed by
+EDSR (Lim et al., arXiv:1707.02921) and taught by fast.ai's part 2, lesson 14.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.registry import register_model
+from zoo.sr.upsampling import Upsampler, UpsamplerKind
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ResidualBlock(nn.Module):
+    """x + res_scale · conv(relu(conv(x))). No batch norm: it would shift the pixels' statistics."""
+
+    def __init__(self, width: int, res_scale: float) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(width, width, 3, padding=1)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1)
+        self.res_scale = res_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.res_scale * self.conv2(F.relu(self.conv1(x)))
+
+
+class SRResNet(nn.Module):
+    """Enlarges RGB images by `scale`.
+
+    The trunk works at the input's resolution, where it is cheap, and is enlarged last. The network
+    learns what bilinear enlargement of its input lacks: that sum is made in the input's own
+    precision, so a trunk in bfloat16 costs next to nothing.
+
+    Args:
+        scale: any product of 2 and 3.
+        width: channels of the trunk.
+        depth: residual blocks.
+        res_scale: factor on each residual branch; below 1 it keeps high learning rates and wide
+            nets stable.
+        upsampler: "pixelshuffle" (with ICNR), "nearest" or "transposed".
+
+    Shape: `[N, 3, H, W]` float in [0, 1], any H and W from 1 → `[N, 3, scale·H, scale·W]`, not
+    clamped.
+
+    Raises:
+        OptionError: an unknown `upsampler` or `scale`.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        scale: int,
+        *,
+        width: int = 64,
+        depth: int = 16,
+        res_scale: float = 1.0,
+        upsampler: UpsamplerKind = "pixelshuffle",
+    ) -> None:
+        super().__init__()
+        self.scale = scale
+        self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
+        self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
+        self.head = nn.Conv2d(3, width, 3, padding=1)
+        self.body = nn.Sequential(*(ResidualBlock(width, res_scale) for _ in range(depth)))
+        self.fuse = nn.Conv2d(width, width, 3, padding=1)
+        self.upsampler = Upsampler(width, scale, upsampler)
+        self.tail = nn.Conv2d(width, 3, 3, padding=1)
+
+        # Facts for tiling: pixels seen on each side, and floats alive per input pixel at the
+        # widest point, the last enlargement (its input, the convolution's output, the shuffle's).
+        self.halo = math.ceil(1 + 2 * depth + 1 + self.upsampler.radius + 1 / scale)
+        self.peak_floats = 3 * width * scale**2
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.head((x - self.mean) / self.std)  # [N, width, H, W]
+        features = features + self.fuse(self.body(features))
+        detail = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]
+        return F.interpolate(x, scale_factor=self.scale, mode="bilinear") + detail
+
+
+@register_model(task="super-resolution")
+def srresnet_x2(
+    *,
+    width: int = 64,
+    depth: int = 16,
+    res_scale: float = 1.0,
+    upsampler: UpsamplerKind = "pixelshuffle",
+) -> SRResNet:
+    """SRResNet that enlarges by 2; 1.37 million parameters. See `SRResNet` for the options."""
+    return SRResNet(2, width=width, depth=depth, res_scale=res_scale, upsampler=upsampler)
+
+
+@register_model(task="super-resolution")
+def srresnet_x4(
+    *,
+    width: int = 64,
+    depth: int = 16,
+    res_scale: float = 1.0,
+    upsampler: UpsamplerKind = "pixelshuffle",
+) -> SRResNet:
+    """SRResNet that enlarges by 4; 1.52 million parameters. See `SRResNet` for the options."""
+    return SRResNet(4, width=width, depth=depth, res_scale=res_scale, upsampler=upsampler)

@@ -1,0 +1,110 @@
+"""Learned enlargement of feature maps, three ways, and the ICNR initialisation."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import nn
+
+from zoo.errors import OptionError, did_you_mean
+
+UpsamplerKind = Literal["pixelshuffle", "nearest", "transposed"]
+
+
+def factorise(scale: int) -> list[int]:
+    """Splits a scale into the factors 2 and 3 that are applied one after the other.
+
+    Raises:
+        OptionError: `scale` is not a product of 2 and 3 (2, 3, 4, 6, 8, 9, ...).
+    """
+    factors, rest = [], scale
+    for prime in (2, 3):
+        while rest > 1 and rest % prime == 0:
+            factors.append(prime)
+            rest //= prime
+    if not factors or rest != 1:
+        raise OptionError(f"scale={scale} is not supported: a product of 2 and 3 is (2, 3, 4, 6, 8, 9).")
+    return factors
+
+
+@torch.no_grad()
+def icnr_(conv: nn.Conv2d, scale: int) -> None:
+    """Makes a convolution followed by `PixelShuffle(scale)` free of checkerboards at the start.
+
+    The filters that fill one scale × scale cell of the output become equal, bias included, so
+    that the pair equals nearest-neighbour enlargement of a convolution, exactly. The distribution
+    of the weights stays what it was: every cell repeats the first of its filters.
+
+    Source: Aitken et al., "Checkerboard artifact free sub-pixel convolution" (arXiv:1707.02937).
+
+    Raises:
+        OptionError: the convolution's output channels are not a multiple of scale².
+    """
+    cell = scale**2
+    if conv.out_channels % cell:
+        raise OptionError(
+            f"ICNR for scale {scale} needs output channels in multiples of {cell}, "
+            f"not {conv.out_channels}."
+        )
+    conv.weight.copy_(conv.weight[::cell].repeat_interleave(cell, dim=0))
+    if conv.bias is not None:
+        conv.bias.copy_(conv.bias[::cell].repeat_interleave(cell, dim=0))
+
+
+class PixelShuffleUpsample(nn.Sequential):
+    """3×3 convolution to scale² times the channels, then sub-pixel shuffle, with ICNR."""
+
+    def __init__(self, width: int, scale: int) -> None:
+        conv = nn.Conv2d(width, width * scale**2, 3, padding=1)
+        icnr_(conv, scale)
+        super().__init__(conv, nn.PixelShuffle(scale))
+
+
+class NearestUpsample(nn.Sequential):
+    """Nearest-neighbour enlargement, then a 3×3 convolution (Odena et al., Distill 2016)."""
+
+    def __init__(self, width: int, scale: int) -> None:
+        super().__init__(
+            nn.Upsample(scale_factor=scale, mode="nearest"),
+            nn.Conv2d(width, width, 3, padding=1),
+        )
+
+
+class TransposedUpsample(nn.ConvTranspose2d):
+    """Transposed convolution of stride `scale`; its kernels of scale + 2 pixels overlap."""
+
+    def __init__(self, width: int, scale: int) -> None:
+        super().__init__(width, width, scale + 2, stride=scale, padding=1)
+
+
+class Upsampler(nn.Sequential):
+    """Enlarges features `[N, width, H, W]` to `[N, width, scale·H, scale·W]`, factor by factor.
+
+    Args:
+        width: channels, the same at every step.
+        scale: any product of 2 and 3.
+        kind: "pixelshuffle" (ICNR), "nearest" (then a convolution) or "transposed".
+
+    Raises:
+        OptionError: unknown `kind`, or a scale with another prime factor.
+    """
+
+    def __init__(self, width: int, scale: int, kind: UpsamplerKind = "pixelshuffle") -> None:
+        steps = {
+            "pixelshuffle": PixelShuffleUpsample,
+            "nearest": NearestUpsample,
+            "transposed": TransposedUpsample,
+        }
+        if kind not in steps:
+            kinds = get_args(UpsamplerKind)
+            raise OptionError(
+                f"Unknown upsampler {kind!r}: choose {', '.join(kinds)}.{did_you_mean(kind, kinds)}"
+            )
+        super().__init__(*(steps[kind](width, factor) for factor in factorise(scale)))
+        # Radius that one output pixel sees, in input pixels. A shuffle's convolution works on the
+        # grid before its factor, "nearest" on the grid after it.
+        self.radius, grid = 0.0, 1
+        for factor in factorise(scale):
+            self.radius += 1 / (grid * factor if kind == "nearest" else grid)
+            grid *= factor

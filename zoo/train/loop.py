@@ -1,0 +1,221 @@
+"""The training loop, for every task, on one CPU, one GPU or, with `accelerate launch`, many."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import torch
+from accelerate import Accelerator
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.tensorboard import SummaryWriter
+
+from zoo.errors import TrainingError
+from zoo.train.checkpoints import load_checkpoint, save_checkpoint, save_weights, write_whole
+from zoo.train.optimizers import make_optimizer, rate_factor, trainable_parameters
+from zoo.train.recipe import Recipe, Stage
+
+S = TypeVar("S", bound=Stage, contravariant=True)
+
+
+class Task(Protocol[S]):
+    """What the loop needs to know of a job. `score` is the metric that picks the best weights."""
+
+    score: str
+
+    def batch(self, stage: S, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Inputs and targets on the training device, decided by the generator's state alone."""
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """A scalar."""
+
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Metrics of a model in eval mode, higher is better."""
+
+
+class Trainer:
+    """Trains a model by a recipe and keeps everything about the run in one folder:
+
+    `last.pt` to resume from, `best.safetensors` (averaged weights, best on the held-out data),
+    `history.json` (the curve) and TensorBoard's files.
+
+    Batch i is decided by the seed, i and the process's rank, and the learning rate by i, so a
+    resumed run takes the same steps as one that was never stopped.
+
+    Args:
+        model: trained in place.
+        recipe: stages, optimizer, precision.
+        folder: made if missing.
+    """
+
+    def __init__(self, model: nn.Module, recipe: Recipe, folder: Path) -> None:
+        self.accelerator = Accelerator(mixed_precision="no")  # autocast is visible below
+        self.device = self.accelerator.device
+        self.recipe, self.folder = recipe, folder
+        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.averaged = AveragedModel(
+            self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
+        )
+        self.step = 0  # over all stages
+        self.best = -math.inf
+        self.history: list[dict[str, float]] = []
+        self.pending: list[Tensor] = []  # losses not yet looked at: reading each would stall a GPU
+        self.optimizer_state: dict[str, Any] | None = None  # of the stage to resume
+        self.checkpoint = folder / "last.pt"
+
+    def fit(
+        self, task: Task[Any], *, time_limit: float = math.inf, resume: bool = False
+    ) -> bool:
+        """Trains to the end of the last stage; returns False if `time_limit` seconds came first.
+
+        Raises:
+            TrainingError: a loss that is not finite, nothing to resume from, or a run in the way.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if resume:
+            self._load()
+        elif self.checkpoint.exists():
+            raise TrainingError(f"{self.folder} holds a run already: resume it, or name another.")
+        self.task, deadline = task, time.monotonic() + time_limit
+        silent = not self.accelerator.is_main_process
+        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+        start = 0  # the stage's first step
+        with Progress(*columns, disable=silent) as progress, SummaryWriter(self.folder) as board:
+            for stage in self.recipe.stages:
+                end = start + stage.steps
+                if self.step < end and not self._run_stage(stage, start, deadline, progress, board):
+                    return False
+                start = end
+        return True
+
+    def _run_stage(
+        self, stage: Stage, start: int, deadline: float, progress: Progress, board: SummaryWriter
+    ) -> bool:
+        recipe, task, end = self.recipe, self.task, start + stage.steps
+        parameters = trainable_parameters(self.model, stage.trainable)
+        for name, parameter in self.model.named_parameters():
+            parameter.requires_grad_(name in parameters)
+        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr)
+        if self.optimizer_state is not None and self.step > start:
+            optimizer.load_state_dict(self.optimizer_state)
+        model, optimizer = self.accelerator.prepare(self.model, optimizer)
+        forward = torch.compile(model) if recipe.compile else model
+        autocast = torch.autocast(
+            self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
+        )
+        generator = torch.Generator(self.device)
+        bar = progress.add_task("", total=stage.steps, completed=self.step - start, note="")
+
+        model.train()
+        while self.step < end:
+            factor = rate_factor(stage, self.step - start)
+            for group in optimizer.param_groups:
+                group["lr"] = group["initial_lr"] * factor
+            generator.manual_seed(self._seed())
+            inputs, targets = task.batch(stage, generator)
+            with autocast:
+                prediction = forward(inputs)
+            loss = task.loss(prediction.float(), targets)
+            optimizer.zero_grad()
+            self.accelerator.backward(loss)
+            if recipe.clip is not None:
+                self.accelerator.clip_grad_norm_(list(parameters.values()), recipe.clip)
+            optimizer.step()
+            self.averaged.update_parameters(self.model)
+            self.pending.append(loss.detach())
+            self.step += 1
+            progress.advance(bar)
+
+            if self.step % recipe.log_every and self.step < end:
+                continue
+            stop = self._is_over(deadline)
+            row = {"step": self.step, "lr": stage.lr * factor, "loss": self._mean_loss()}
+            if stop or self.step == end or self.step % recipe.validate_every == 0:
+                row |= self._validate()
+            self._log(row, progress, bar, board)
+            if stop or self.step == end or self.step % recipe.checkpoint_every == 0:
+                self._save(optimizer)
+            if stop and self.step < end:
+                return False
+        self.accelerator.free_memory()  # lets go of the stage's wrappers
+        return True
+
+    def _seed(self) -> int:
+        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        return (self.recipe.seed << 40) + self.step * processes + rank
+
+    def _is_over(self, deadline: float) -> bool:
+        """Whether time is up for any process: all must stop at one step."""
+        late = torch.tensor(float(time.monotonic() > deadline), device=self.device)
+        return bool(self.accelerator.reduce(late) > 0)
+
+    def _mean_loss(self) -> float:
+        """Mean since the last call. The first loss that is not finite ends the run."""
+        losses = torch.stack(self.pending).cpu()
+        self.pending = []
+        if not losses.isfinite().all():
+            first = int((~losses.isfinite()).nonzero()[0])
+            good = f"the last good checkpoint is {self.checkpoint}"
+            raise TrainingError(
+                f"The loss was {losses[first].item()} at step {self.step - len(losses) + first + 1}: "
+                f"{good if self.checkpoint.exists() else 'there is no checkpoint yet'}."
+            )
+        return losses.mean().item()
+
+    def _validate(self) -> dict[str, float]:
+        """Measures the averaged weights and keeps them if they are the best so far."""
+        if not self.accelerator.is_main_process:
+            return {}
+        averaged = self.averaged.module
+        averaged.eval()
+        metrics = self.task.validate(averaged)
+        if metrics[self.task.score] > self.best:
+            self.best = metrics[self.task.score]
+            facts = {"step": str(self.step), "held_out": json.dumps(metrics)}
+            save_weights(self.folder / "best.safetensors", averaged, metadata=facts)
+        return metrics
+
+    def _log(
+        self, row: dict[str, float], progress: Progress, bar: TaskID, board: SummaryWriter
+    ) -> None:
+        self.history.append(row)
+        for name, value in row.items():
+            board.add_scalar(name, value, self.step)
+        note = "  ".join(f"{name} {value:.5g}" for name, value in row.items())
+        progress.update(bar, note=note)
+        if self.task.score in row:
+            progress.console.print(note)
+
+    def _save(self, optimizer: torch.optim.Optimizer) -> None:
+        if not self.accelerator.is_main_process:
+            return
+        state = {
+            "step": self.step,
+            "best": self.best,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "averaged": self.averaged.state_dict(),
+            "optimizer": optimizer.state_dict(),
+        }
+        save_checkpoint(self.checkpoint, state)
+        text = json.dumps(self.history)
+        write_whole(self.folder / "history.json", lambda path: path.write_text(text))
+
+    def _load(self) -> None:
+        state = load_checkpoint(self.checkpoint)
+        self.model.load_state_dict(state["model"])
+        self.averaged.load_state_dict(state["averaged"])
+        self.step, self.best = state["step"], state["best"]
+        self.history, self.optimizer_state = state["history"], state["optimizer"]

@@ -1,0 +1,125 @@
+"""Recipes: YAML files with a typed schema, in which an unknown key is an error."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from zoo.errors import RecipeError, did_you_mean
+
+
+class Section(BaseModel):
+    """Part of a recipe: immutable, and without any key that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelSection(Section):
+    """The network and its start.
+
+    `start` names weights to begin from, of this or of another network: a registered tag
+    ("srresnet_x2.psnr") or a file that a run wrote. At least the share `min_copied` of the
+    parameters must come from there.
+    """
+
+    name: str
+    options: dict[str, Any] = {}
+    start: str | None = None
+    min_copied: float = Field(default=0.5, ge=0, le=1)
+
+
+class OptimizerSection(Section):
+    """An optimizer by name.
+
+    Muon orthogonalises the updates of weight matrices; what is none, and the modules named in
+    `adam_modules`, go to Adam at `adam_ratio` times the learning rate.
+    """
+
+    name: Literal["adam", "adamw", "muon"] = "adam"
+    betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = Field(default=0.0, ge=0)
+    adam_modules: tuple[str, ...] = ()
+    adam_ratio: float = Field(default=1.0, gt=0)
+
+
+class Stage(Section):
+    """A stretch of training with its own optimizer and learning-rate schedule.
+
+    `trainable` names the modules that learn (all if empty).
+    """
+
+    steps: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    lr: float = Field(gt=0)
+    schedule: Literal["cosine", "onecycle", "constant"] = "cosine"
+    warmup: int = Field(default=0, ge=0)
+    trainable: tuple[str, ...] = ()
+
+
+class Recipe(Section):
+    """What every recipe has; each task adds its data, loss and stages.
+
+    `ema` is the decay of the averaged weights, `clip` the largest norm of a gradient.
+    """
+
+    model: ModelSection
+    optimizer: OptimizerSection = OptimizerSection()
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    ema: float = Field(default=0.999, ge=0, lt=1)
+    clip: float | None = Field(default=None, gt=0)
+    precision: Literal["fp32", "bf16"] = "bf16"
+    compile: bool = False
+    log_every: int = Field(default=50, gt=0)
+    validate_every: int = Field(default=1000, gt=0)
+    checkpoint_every: int = Field(default=500, gt=0)
+
+    @model_validator(mode="after")
+    def _logged_when_saved(self) -> Recipe:
+        if self.validate_every % self.log_every or self.checkpoint_every % self.log_every:
+            raise ValueError("validate_every and checkpoint_every must be multiples of log_every")
+        return self
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def load_recipe(file: Path, schema: type[R]) -> R:
+    """Reads a recipe file.
+
+    Raises:
+        RecipeError: the file is missing, no YAML, or an entry does not fit; the first such entry
+            is named, with the nearest known key.
+    """
+    try:
+        content = yaml.safe_load(file.read_text())
+    except OSError as error:
+        raise RecipeError(f"The recipe {file} can't be read: {error.strerror}.") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"The recipe {file} is no valid YAML: {' '.join(str(error).split())}.") from error
+    try:
+        return schema.model_validate(content)
+    except ValidationError as error:
+        raise RecipeError(f"The recipe {file}: {describe(error, schema)}") from error
+
+
+def describe(error: ValidationError, schema: type[BaseModel]) -> str:
+    """The first fault as one sentence."""
+    first = error.errors()[0]
+    where = ".".join(map(str, first["loc"]))
+    if first["type"] != "extra_forbidden":
+        return f"{where or 'the top level'}: {first['msg']}."
+    keys = known_keys(schema, first["loc"][:-1])
+    return f"unknown key {where!r}; known are {', '.join(keys)}.{did_you_mean(str(first['loc'][-1]), keys)}"
+
+
+def known_keys(schema: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
+    """Keys of the section that `path` leads to; sequences are looked through."""
+    for part in path:
+        if isinstance(part, str):
+            kind: Any = schema.model_fields[part].annotation
+            schema = next(a for a in (kind, *getattr(kind, "__args__", ())) if isinstance(a, type))
+    return list(schema.model_fields)

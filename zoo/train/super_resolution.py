@@ -1,0 +1,99 @@
+"""Super-resolution for the training loop: its recipe, its batches, its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from zoo.errors import DataError
+from zoo.sr.data import Pair, PairedPatches, list_images, load_pair
+from zoo.sr.losses import PIXEL_LOSSES
+from zoo.sr.metrics import psnr_y
+from zoo.train.recipe import Recipe, Stage
+
+
+class SRStage(Stage):
+    """A stage with the side of its input patches in pixels."""
+
+    patch: int = Field(gt=0)
+
+
+class SRRecipe(Recipe):
+    """A recipe for super-resolution.
+
+    Every `len(photographs) / held_out`-th photograph is set aside to choose the best weights by.
+    """
+
+    stages: tuple[SRStage, ...]
+    loss: Literal["l1", "mse", "charbonnier"] = "l1"
+    held_out: int = Field(default=24, gt=0)
+
+
+def split_held_out(files: Sequence[Path], count: int) -> tuple[list[Path], list[Path]]:
+    """Photographs to train on and to set aside: evenly spread over the sorted names.
+
+    Raises:
+        DataError: nothing would be left to train on.
+    """
+    if len(files) <= count:
+        raise DataError(f"{len(files)} photographs are too few to set {count} aside.")
+    picked = {i * len(files) // count for i in range(count)}
+    held_out = [file for i, file in enumerate(files) if i in picked]
+    return [file for i, file in enumerate(files) if i not in picked], held_out
+
+
+def centre(pair: Pair, scale: int, side: int) -> Pair:
+    """The middle of a pair, at most `side` target pixels wide and high."""
+    size = side // scale
+    top, left = (max(0, (length - size) // 2) for length in pair.input.shape[:2])
+    target = pair.target[top * scale : (top + size) * scale, left * scale : (left + size) * scale]
+    return Pair(pair.name, target, pair.input[top : top + size, left : left + size])
+
+
+class SuperResolution:
+    """Batches from a folder of photographs, a pixel loss, and luma PSNR on held-out photographs.
+
+    Args:
+        recipe: loss, stages and the number of photographs set aside.
+        folder: photographs; their degraded versions are made by the protocol's `imresize`.
+        scale: the network's.
+        device: where the pixels are kept.
+    """
+
+    score = "psnr_y"
+
+    def __init__(
+        self, recipe: SRRecipe, folder: Path, *, scale: int, device: torch.device | str
+    ) -> None:
+        train, held_out = split_held_out(list_images(folder), recipe.held_out)
+        load = partial(load_pair, scale=scale)
+        with ThreadPoolExecutor() as pool:
+            self.patches = PairedPatches(list(pool.map(load, train)), scale=scale, device=device)
+            self.held_out = [centre(pair, scale, 256) for pair in pool.map(load, held_out)]
+        self.patches.check_patch(max(stage.patch for stage in recipe.stages))
+        self.scale, self.device = scale, device
+        self.pixel_loss = PIXEL_LOSSES[recipe.loss]
+
+    def batch(self, stage: SRStage, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        return self.patches.batch(stage.batch, stage.patch, generator)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return self.pixel_loss(prediction, target)
+
+    @torch.inference_mode()
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Mean luma PSNR in dB over the middles (256 × 256) of the held-out photographs."""
+        scores = []
+        for pair in self.held_out:
+            x = torch.from_numpy(pair.input).to(self.device).permute(2, 0, 1)[None] / 255
+            y = (model(x)[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
+            scores.append(psnr_y(y.cpu().numpy(), pair.target, crop=self.scale))
+        return {"psnr_y": float(np.mean(scores))}
