@@ -94,12 +94,12 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(
-                    f"{width:,} × {height:,} pixels are more than the limit of {max_pixels:,}; "
-                    "raise max_pixels (--max-pixels) if you trust the file."
+                    f"the picture has {width:,} × {height:,} pixels, more than the limit of "
+                    f"{max_pixels:,}; raise max_pixels (--max-pixels) if you trust the file."
                 )
             if getattr(image, "is_animated", False) and image.format != "MPO":
                 raise ImageError(
-                    "It holds several frames or pages, and zoo takes single pictures; "
+                    "the file holds several frames or pages, and zoo takes single pictures; "
                     "save the one you want as a file of its own."
                 )
             return read_deep(path, image) if is_deep(image) else from_pil(image)
@@ -115,7 +115,11 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         raise ImageError(f"{path}: it doesn't fit into memory.") from error
     except Exception as error:  # a damaged file makes decoders raise almost anything
         cause = getattr(error, "strerror", None)
-        reason = f"can't be read ({cause})" if cause else f"is damaged ({_text(error)})"
+        reason = (
+            f"can't be read ({cause})"
+            if cause
+            else f"is damaged or of an unknown kind ({_text(error)})"
+        )
         raise ImageError(f"{path}: the file {reason}.") from error
 
 
@@ -208,6 +212,8 @@ def _encode(picture: Picture, path: Path, quality: int) -> None:
         options["subsampling"] = "4:4:4"
     if picture.exif:
         options["exif"] = picture.exif
+    if picture.icc_profile:
+        options["icc_profile"] = picture.icc_profile
     to_pil(picture).save(path, format=picture.format, **options)
 
 

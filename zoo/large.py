@@ -47,7 +47,7 @@ def read_deep(path: Path, header: Image.Image) -> Picture:
     planes = planes.reshape(*planes.shape[:2], -1)
     if planes.dtype != np.uint16:
         raise ImageError(
-            f"The picture has {planes.dtype} pixels; zoo takes 8 or 16 bits a channel."
+            f"The picture has {planes.dtype} pixels; zoo takes 8 or 16 bits."
         )
     colours = 1 if planes.shape[2] < 3 else 3
     alpha = planes[..., colours] if header.has_transparency_data else None
