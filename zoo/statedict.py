@@ -92,7 +92,8 @@ def check_suffix(name: str) -> None:
             " you trust it: safetensors.torch.save_file(torch.load(file, weights_only=True), ...)."
         )
     raise WeightsError(
-        f"{name} is not a weight file; accepted are *.safetensors files, and load_model takes folders."
+        f"{name} is not a weight file; accepted are *.safetensors files"
+        " (a folder is opened by load_model)."
     )
 
 

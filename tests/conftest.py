@@ -1,0 +1,111 @@
+"""What several test files share: data folders, every registered model, a web server."""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import zoo
+from zoo import registry, weights
+
+torch.set_num_threads(1)  # inputs are tiny: a second thread costs more than it gives
+
+# The smallest version of each model, for the tests that every model must pass.
+# A model that is not named here is tested at its default size.
+TINY_OPTIONS: dict[str, dict[str, Any]] = {
+    "srresnet_x2": {"depth": 1, "width": 8},
+    "srresnet_x4": {"depth": 1, "width": 8},
+}
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of data sets that the environment variable ZOO_DATA names."""
+    folder = os.environ.get("ZOO_DATA")
+    if not folder:
+        pytest.skip("needs data sets: set ZOO_DATA to their folder")
+    return Path(folder)
+
+
+@pytest.fixture(params=zoo.list_models())
+def model_name(request: pytest.FixtureRequest) -> str:
+    """The name of every registered model in turn."""
+    return request.param
+
+
+@pytest.fixture
+def tiny_model(model_name: str) -> zoo.ZooModel:
+    """Every registered model in turn, as small as it gets, random weights, eval mode."""
+    torch.manual_seed(0)
+    return zoo.create_model(model_name, **TINY_OPTIONS.get(model_name, {})).eval()
+
+
+@pytest.fixture
+def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models and weights that the test registers are gone after it."""
+    zoo.list_models()  # the shipped ones are registered now
+    monkeypatch.setattr(registry, "_models", dict(registry._models))
+    monkeypatch.setattr(weights, "_weights", dict(weights._weights))
+    monkeypatch.setattr(weights, "_defaults", dict(weights._defaults))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty cache folder of downloads, with the network allowed."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("ZOO_CACHE", str(folder))
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    return folder
+
+
+class _Handler(SimpleHTTPRequestHandler):
+    """Serves a folder; /redirect?URL redirects to URL, /short?FILE ends in the middle of FILE."""
+
+    def do_GET(self) -> None:
+        self.server.requests.append(self.path)  # type: ignore[attr-defined]
+        action, _, argument = self.path.partition("?")
+        if action.startswith("/redirect"):
+            self.send_response(302)
+            self.send_header("Location", argument)
+            self.end_headers()
+        elif action.startswith("/short"):
+            content = Path(self.directory, argument).read_bytes()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+        else:
+            super().do_GET()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Keep the test output clean."""
+
+
+class Server:
+    """A web server on this machine that serves the files of `folder`."""
+
+    def __init__(self, folder: Path, http: ThreadingHTTPServer) -> None:
+        self.folder = folder
+        self.url = f"http://127.0.0.1:{http.server_port}"
+        self.requests: list[str] = http.requests  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(_Handler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
+        http.requests = []  # type: ignore[attr-defined]
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        yield Server(folder, http)
+        http.shutdown()
