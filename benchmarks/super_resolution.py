@@ -1,33 +1,50 @@
 """Train and evaluate super-resolution models.
 
     python benchmarks/super_resolution.py train benchmarks/recipes/srresnet_x2.yaml --data PHOTOS
-    python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --sets Set5 Set14 B100
+    python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --sets Set5 --sets B100
+    python benchmarks/super_resolution.py eval bicubic --scale 2 --data DIR
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
+import tempfile
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
+from PIL import Image
 from rich import print
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.errors import ZooError
+from zoo.atomic import replacing
+from zoo.errors import OptionError, ZooError
+from zoo.hub import load_model
+from zoo.predict import upscale
+from zoo.provenance import environment
 from zoo.registry import create_model
+from zoo.sr.evaluate import PROTOCOL, SETS, evaluate, find_set
+from zoo.sr.imresize import bicubic_upscale
 from zoo.train.checkpoints import start_from
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
-from zoo.train.super_resolution import SRRecipe, SuperResolution
+from zoo.train.super_resolution import SRRecipe, SuperResolution, smoke
+from zoo.weights import get_weights
 
+RESULTS = Path(__file__).parent / "results"
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 def seconds(text: str) -> float:
     """Reads "90s", "25m" or "1.5h"."""
-    match = re.fullmatch(r"([\d.]+)([smh])", text)
+    match = re.fullmatch(r"(\d+\.?\d*)([smh])", text)
     if not match:
         raise typer.BadParameter(f"{text!r} is no duration such as 90s, 25m or 1.5h.")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
@@ -36,25 +53,98 @@ def seconds(text: str) -> float:
 @app.command()
 def train(
     recipe: Path,
-    data: Annotated[Path, typer.Option(help="Folder of photographs.")],
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/RECIPE if left out.")] = None,
+    data: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder [default: runs/RECIPE].")] = None,
     time_limit: Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")] = "1000h",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    smoke_test: Annotated[
+        bool, typer.Option("--smoke", help="The whole path in a minute, on generated images.")
+    ] = False,
 ) -> None:
     """Train a model by a recipe."""
     plan = load_recipe(recipe, SRRecipe)
-    torch.manual_seed(plan.seed)
-    model = create_model(plan.model.name, **plan.model.options)
-    if plan.model.start:
-        print(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
-    trainer = Trainer(model, plan, out or Path("runs") / recipe.stem)
-    task = SuperResolution(plan, data, scale=model.scale, device=trainer.device)
-    done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
-    print(f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}")
+    with tempfile.TemporaryDirectory() as scratch:
+        if smoke_test:
+            plan, data = smoke(plan), generated_photographs(Path(scratch))
+            out = out or Path(scratch) / "run"
+        if data is None:
+            raise typer.BadParameter("--data is needed (or --smoke).")
+        torch.manual_seed(plan.seed)
+        model = create_model(plan.model.name, **plan.model.options)
+        if plan.model.start and not resume:
+            print(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
+        trainer = Trainer(model, plan, out or Path("runs") / recipe.stem)
+        task = SuperResolution(plan, data, scale=model.scale, device=trainer.device)
+        done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
+        print(f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}")
 
 
-@app.callback()
-def main() -> None: ...
+def generated_photographs(folder: Path) -> Path:
+    """Eight images of random blocks and gradients, enough to run every line of training."""
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        blocks = rng.integers(0, 256, (12, 12, 3)).repeat(16, 0).repeat(16, 1)
+        ramp = np.linspace(0, 1, 192)[:, None, None]
+        Image.fromarray((blocks * ramp).astype(np.uint8)).save(folder / f"{i}.png")
+    return folder
+
+
+@app.command("eval")
+def evaluate_model(
+    model: Annotated[str, typer.Argument(help="A model, model.tag, folder of weights or 'bicubic'.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the benchmark sets.")],
+    sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = list(SETS),  # noqa: B006
+    scale: Annotated[int | None, typer.Option(help="Of bicubic; a model knows its own.")] = None,
+    weights: Annotated[str | None, typer.Option(help="A tag, a *.safetensors file, hf-hub:…")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+) -> None:
+    """Measure on benchmark sets; prints a table and writes OUT/NAME.json."""
+    if model == "bicubic":
+        if scale is None:
+            raise typer.BadParameter("bicubic needs --scale.")
+        name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
+        facts: dict[str, Any] = {}
+    else:
+        name, net = open_model(model, weights)
+        if scale not in (None, net.scale):
+            raise OptionError(f"{name} enlarges by {net.scale}, not by {scale}.")
+        scale = net.scale
+        enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
+        facts = {**cost(net), "weights_sha256": digest(name)}
+    result = {
+        "model": name,
+        "task": "super-resolution",
+        "scale": scale,
+        "protocol": PROTOCOL,
+        **facts,
+        "sets": {title: evaluate(enlarge, find_set(data, title), scale=scale) for title in sets},
+        "environment": environment(),
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    with replacing(out / f"{name}.json") as part:
+        part.write_text(json.dumps(result, indent=1) + "\n")
+    print(table(result))
+
+
+def open_model(model: str, weights: str | None) -> tuple[str, Any]:
+    """A model in eval mode and the name that its results get."""
+    if Path(model).is_dir():
+        return Path(model).name, load_model(model)
+    if weights and weights.endswith(".safetensors"):
+        return Path(weights).stem, create_model(model, weights=weights).eval()
+    name = get_weights(f"{model}.{weights}" if weights else model).name
+    return name, create_model(name).eval()
+
+
+def cost(model: nn.Module) -> dict[str, Any]:
+    """Parameters, and multiply-adds for one result of 1280×720 pixels, as the literature counts."""
+    height, width = 720 // model.scale, 1280 // model.scale
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        model.to("meta")(torch.empty(1, 3, height, width))
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "multiply_adds_720p": counter.get_total_flops() // 2,
+    }
 
 
 if __name__ == "__main__":

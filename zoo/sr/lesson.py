@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from zoo.model import ZooModel
 from zoo.registry import register_model
 from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD, ResidualBlock
 from zoo.sr.upsampling import factorise, icnr_
@@ -28,7 +29,7 @@ def upsample(width: int) -> nn.Sequential:
     return nn.Sequential(conv, nn.PixelShuffle(2))
 
 
-class LessonSRResNet(nn.Module):
+class LessonSRResNet(ZooModel):
     """The lesson's net: 64 channels, 8 residual blocks scaled by 0.1, batch norm before the end.
 
     Shape: `[N, 3, H, W]` float in [0, 1] → `[N, 3, scale·H, scale·W]`, not clamped. Inside, input

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.model import ZooModel
 from zoo.registry import register_model
 from zoo.sr.upsampling import Upsampler, UpsamplerKind
 
@@ -32,7 +33,7 @@ class ResidualBlock(nn.Module):
         return x + self.res_scale * self.conv2(F.relu(self.conv1(x)))
 
 
-class SRResNet(nn.Module):
+class SRResNet(ZooModel):
     """Enlarges RGB images by `scale`.
 
     The trunk works at the input's resolution, where it is cheap, and is enlarged last. The network

@@ -22,8 +22,10 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
+from zoo.atomic import replacing
 from zoo.errors import TrainingError
-from zoo.train.checkpoints import load_checkpoint, save_checkpoint, save_weights, write_whole
+from zoo.hub import save_model
+from zoo.train.checkpoints import load_checkpoint, save_checkpoint
 from zoo.train.optimizers import make_optimizer, rate_factor, trainable_parameters
 from zoo.train.recipe import Recipe, Stage
 
@@ -48,8 +50,8 @@ class Task(Protocol[S]):
 class Trainer:
     """Trains a model by a recipe and keeps everything about the run in one folder:
 
-    `last.pt` to resume from, `best.safetensors` (averaged weights, best on the held-out data),
-    `history.json` (the curve) and TensorBoard's files.
+    `last.pt` to resume from, `best/` (the averaged weights that did best on the held-out data, for
+    `zoo.load_model`), `history.json` (the curve) and TensorBoard's files.
 
     Batch i is decided by the seed, i and the process's rank, and the learning rate by i, so a
     resumed run takes the same steps as one that was never stopped.
@@ -183,8 +185,7 @@ class Trainer:
         metrics = self.task.validate(averaged)
         if metrics[self.task.score] > self.best:
             self.best = metrics[self.task.score]
-            facts = {"step": str(self.step), "held_out": json.dumps(metrics)}
-            save_weights(self.folder / "best.safetensors", averaged, metadata=facts)
+            save_model(averaged, self.folder / "best")
         return metrics
 
     def _log(
@@ -210,8 +211,8 @@ class Trainer:
             "optimizer": optimizer.state_dict(),
         }
         save_checkpoint(self.checkpoint, state)
-        text = json.dumps(self.history)
-        write_whole(self.folder / "history.json", lambda path: path.write_text(text))
+        with replacing(self.folder / "history.json") as part:
+            part.write_text(json.dumps(self.history))
 
     def _load(self) -> None:
         state = load_checkpoint(self.checkpoint)

@@ -1,0 +1,80 @@
+"""The benchmark protocol: enlarge low-resolution files, compare with the originals on luma.
+
+1. Crop the original at the right and bottom to a multiple of the scale. 2. Low resolution: MATLAB's
+bicubic `imresize`, uint8. 3. The result clamped and rounded to uint8. 4. Luma, BT.601 studio range.
+5. `scale` pixels cropped on each side. 6. PSNR and SSIM per image, then the mean over images.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError
+from zoo.sr.data import Pair, list_images, load_pair
+from zoo.sr.metrics import psnr_y, ssim_y
+
+PROTOCOL = (
+    "psnr_y (dB) and ssim_y: luma of uint8 images, crop = scale, low resolution by MATLAB's bicubic "
+    "imresize, per image, then mean"
+)
+SETS = ("Set5", "Set14", "B100")
+
+# uint8 [H, W, 3] -> uint8 [scale·H, scale·W, 3]
+Enlarge = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+
+
+def find_set(data: Path, name: str) -> Path:
+    """The folder of a benchmark set: DATA/NAME or DATA/benchmark/NAME.
+
+    Raises:
+        DataError: neither exists.
+    """
+    for folder in (data / name, data / "benchmark" / name, data / "sr" / "benchmark" / name):
+        if folder.is_dir():
+            return folder
+    raise DataError(f"The set {name} is in neither {data / name} nor {data / 'benchmark' / name}.")
+
+
+def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
+    """Originals and their low-resolution files: those in `LR_x{scale}/`, else made by `imresize`."""
+    inputs = folder / f"LR_x{scale}"
+    for file in list_images(folder):
+        yield load_pair(file, scale=scale, inputs=inputs if inputs.is_dir() else None)
+
+
+def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
+    """Measures an enlargement on one benchmark set.
+
+    Args:
+        enlarge: from uint8 `[H, W, 3]` to uint8 `[scale·H, scale·W, 3]`.
+        folder: originals, and their low-resolution files in `LR_x{scale}/` if there are any.
+        scale: of the enlargement.
+
+    Returns:
+        `{"psnr_y": dB, "ssim_y": in [-1, 1], "seconds": per image, "images": {name: the same}}`;
+        the figures beside "images" are means over them.
+
+    Raises:
+        DataError: a missing folder, an unreadable file or a pair that does not fit.
+    """
+    images = {}
+    for name, target, low in benchmark_pairs(folder, scale):
+        start = time.perf_counter()
+        result = enlarge(low)
+        seconds = time.perf_counter() - start
+        images[Path(name).stem] = {
+            "psnr_y": psnr_y(result, target, crop=scale),
+            "ssim_y": ssim_y(result, target, crop=scale),
+            "seconds": seconds,
+        }
+    means = {
+        key: float(np.mean([image[key] for image in images.values()]))
+        for key in ("psnr_y", "ssim_y", "seconds")
+    }
+    return {**means, "images": images}
