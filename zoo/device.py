@@ -1,0 +1,79 @@
+"""Where a model runs, how precisely, and with how much memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+import torch
+
+from zoo.errors import InputError, did_you_mean
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+_DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+_CPU_BUDGET = 2**30  # larger tiles gain little on a CPU and would crowd out other programs
+_GPU_BUDGET = 2**33
+
+
+def pick_device(device: str | torch.device = "auto") -> torch.device:
+    """Return the device meant: "auto" is a CUDA GPU where there is one, else the CPU.
+
+    Raises InputError for a device that torch does not know or cannot use on this machine.
+    """
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(0, device=chosen)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise InputError(
+            f"device={str(device)!r} can't be used on this machine; "
+            "accepted are 'auto', 'cpu', and 'cuda' or 'mps' where torch has one."
+        ) from error
+    return chosen
+
+
+def pick_precision(precision: str, device: torch.device) -> torch.dtype:
+    """Return the dtype that convolutions run in.
+
+    "auto" is bf16 where the processor multiplies it in hardware: x86 with AVX512_BF16 or AMX, a GPU
+    from compute capability 8 on. It is fp16 on GPUs of capability 7 and fp32 anywhere else.
+    Raises InputError for an unknown precision, and for fp16 on the CPU.
+    """
+    if precision not in get_args(Precision):
+        accepted = ", ".join(get_args(Precision))
+        hint = did_you_mean(str(precision), get_args(Precision))
+        raise InputError(f"precision={precision!r} is none of {accepted}.{hint}")
+    if precision == "fp16" and device.type == "cpu":
+        raise InputError("precision='fp16' needs a GPU; the CPU takes 'bf16' and 'fp32'.")
+    if precision != "auto":
+        return _DTYPES[precision]
+    if device.type == "cuda":
+        capability = torch.cuda.get_device_capability(device)[0]
+        return torch.bfloat16 if capability >= 8 else _DTYPES["fp16" if capability == 7 else "fp32"]
+    if device.type == "cpu" and _multiplies_bf16():
+        return torch.bfloat16
+    return torch.float32
+
+
+def memory_budget(device: torch.device) -> int:
+    """Return how many bytes the activations of a tile may take.
+
+    On the CPU an eighth of the machine's memory, at most 1 GiB: of what is installed and not of
+    what is free, which would change the tiles from run to run. On a GPU half of what is free.
+    """
+    if device.type == "cuda":
+        return min(_GPU_BUDGET, torch.cuda.mem_get_info(device)[0] // 2)
+    try:
+        installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):  # Windows
+        return _CPU_BUDGET
+    return min(_CPU_BUDGET, installed // 8)
+
+
+def _multiplies_bf16() -> bool:
+    """By torch's list of the processor's capabilities; releases without it stay at fp32."""
+    has: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))

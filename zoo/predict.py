@@ -1,0 +1,56 @@
+"""Enlarge a photograph: a file, a PIL image, an array or a tensor.
+
+large = zoo.upscale("photo.jpg", "srresnet_x4")  # a PIL image
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from zoo.errors import InputError
+from zoo.images import from_pil, read_image, to_pil
+from zoo.picture import Array
+from zoo.tiling import Progress
+from zoo.upscaler import Upscaler
+
+
+def upscale(
+    image: str | os.PathLike[str] | Image.Image | Array | Tensor,
+    model: str | nn.Module = "srresnet_x4",
+    *,
+    tile: int | str | None = "auto",
+    precision: str = "auto",
+    tta: bool = False,
+    device: str | torch.device = "auto",
+    progress: Progress | None = None,
+) -> Any:
+    """Enlarge a photograph with a super-resolution model.
+
+    image: a path or a PIL image becomes a PIL image; an array `[H, W]` or `[H, W, 1 | 3 | 4]` of
+        uint8 or uint16 becomes the same; a float tensor `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3,
+        in [0, 1] becomes the same on its own device, clamped to [0, 1].
+    The other arguments are those of `Upscaler`, which is the thing to use for many pictures.
+    progress: called with the share that is done, in (0, 1].
+
+    Raises ImageError for files and pictures that are refused, InputError for arrays, tensors and
+    arguments outside of the above, UnknownNameError and WeightsError for the model.
+    """
+    upscaler = Upscaler(model, tile=tile, precision=precision, tta=tta, device=device)
+    if isinstance(image, str | os.PathLike):
+        return to_pil(upscaler.picture(read_image(image), progress))
+    if isinstance(image, Image.Image):
+        return to_pil(upscaler.picture(from_pil(image), progress))
+    if isinstance(image, np.ndarray):
+        return upscaler.array(image, progress)
+    if isinstance(image, Tensor):
+        return upscaler.tensor(image, progress)
+    raise InputError(
+        f"zoo.upscale takes a path, a PIL image, a uint8 array or a float tensor, "
+        f"not a {type(image).__name__}."
+    )

@@ -1,0 +1,222 @@
+"""Super-resolution of pictures, arrays and tensors of any size with any model that has a scale."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.device import memory_budget, pick_device, pick_precision
+from zoo.errors import InputError
+from zoo.images import Picture, fill_transparent, to_pixels, to_tensor
+from zoo.picture import Array
+from zoo.runtime import evaluating, home, layout, load
+from zoo.tiling import Progress, Read, Write, run_tiled, tile_for
+
+
+class Upscaler:
+    """A super-resolution model with everything decided that does not depend on the picture.
+
+    model: a registered name ("srresnet_x4", "srresnet_x4.psnr"), a folder that `save_model` wrote,
+        "hf-hub:org/repo@revision", or a module with the attribute `scale` and, for tiles, `halo`
+        and `peak_floats`. Named models are loaded once. A module runs in eval mode where it is, or
+        as a copy if `device` names another place, and gets its training flags back.
+    tile: side of the tiles in input pixels, "auto" for as large as the memory budget allows, None
+        for the picture as a whole.
+    precision: "fp32", "bf16", "fp16" (GPU only), or "auto", see `zoo.device.pick_precision`.
+    tta: average over the eight flips and rotations; eight times the work.
+    device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
+
+    Raises InputError for the arguments, UnknownNameError and WeightsError for the model.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module = "srresnet_x4",
+        *,
+        tile: int | str | None = "auto",
+        precision: str = "auto",
+        tta: bool = False,
+        device: str | torch.device = "auto",
+    ) -> None:
+        if tile not in ("auto", None) and (not isinstance(tile, int) or tile < 1):
+            raise InputError(f"tile={tile!r} is none of 'auto', None and a number from 1 up.")
+        if isinstance(model, nn.Module):
+            self.device = home(model) if device == "auto" else pick_device(device)
+            if self.device != home(model):
+                model = copy.deepcopy(model).to(self.device)
+        else:
+            self.device = pick_device(device)
+        self.dtype = pick_precision(precision, self.device)
+        self.model = load(model, self.device) if isinstance(model, str) else model
+        scale = getattr(self.model, "scale", None)
+        if not isinstance(scale, int):
+            name = model if isinstance(model, str) else type(model).__name__
+            raise InputError(f"{name} is no super-resolution model: it has no `scale`.")
+        self.scale = scale
+        self.tile = tile
+        if not hasattr(self.model, "halo"):  # a module of the user's own
+            if isinstance(tile, int):
+                raise InputError(f"tile={tile} needs a model that tells its `halo`.")
+            self.tile = None
+        self.tta = tta
+
+    def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
+        """Enlarge a picture; profile, EXIF, depth, grey and format stay what they are.
+
+        Transparency is enlarged by the network too, as a grey picture of its own, so that a cut-out
+        keeps an edge as sharp as its contents; it stays within the range of its neighbourhood, so
+        that what is opaque stays opaque.
+        """
+        if picture.alpha is None:
+            return replace(picture, pixels=self._pixels(picture.pixels, self._forward, progress))
+        pixels = self._pixels(picture.pixels, self._forward, _share(progress, 0, 2))
+        alpha = self._pixels(picture.alpha[..., None], self._forward_within, _share(progress, 1, 2))
+        return replace(picture, pixels=pixels, alpha=alpha[..., 0])
+
+    def array(self, array: Array, progress: Progress | None = None) -> Array:
+        """Enlarge `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16."""
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype not in ("u1", "u2"):
+            raise InputError(
+                f"An array must be [H, W] or [H, W, 1 | 3 | 4] of uint8 or uint16 (0 = black, "
+                f"full range = white), not {list(array.shape)} of {array.dtype}."
+            )
+        if channels == 4:
+            colour = fill_transparent(array[..., :3], array[..., 3])
+            large = self.picture(Picture(colour, array[..., 3]), progress)
+            return np.dstack([large.pixels, cast(Array, large.alpha)])
+        planes = array.reshape(*array.shape[:2], channels)
+        large = self.picture(Picture(planes), progress)
+        return large.pixels if array.ndim == 3 else large.pixels[..., 0]
+
+    def tensor(self, tensor: Tensor, progress: Progress | None = None) -> Tensor:
+        """Enlarge `[C, H, W]` or `[N, C, H, W]` in [0, 1], C = 1 or 3, image by image."""
+        _check_tensor(tensor)
+        images = tensor if tensor.ndim == 4 else tensor[None]
+        count, channels, height, width = images.shape
+        size = (count, channels, height * self.scale, width * self.scale)
+        result = torch.empty(size, dtype=tensor.dtype, device=tensor.device)
+        for index, (source, target) in enumerate(zip(images, result, strict=True)):
+            self._planes(source, target, _share(progress, index, count))
+        return result if tensor.ndim == 4 else result[0]
+
+    def _planes(self, source: Tensor, target: Tensor, progress: Progress | None) -> None:
+        """Enlarge `[C, H, W]` into `[C, scale·H, scale·W]`."""
+
+        def read(rows: slice, columns: slice) -> Tensor:
+            return source[:, rows, columns].float()
+
+        def write(rows: slice, columns: slice, part: Tensor) -> None:
+            target[:, rows, columns] = part.clamp(0, 1)
+
+        self._run(self._forward, read, write, *source.shape[1:], progress)
+
+    def _pixels(
+        self, pixels: Array, forward: Callable[[Tensor], Tensor], progress: Progress | None
+    ) -> Array:
+        """Enlarge `[H, W, C]`. Only a tile at a time is float: the result may be gigabytes."""
+        height, width, channels = pixels.shape
+        result = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
+
+        def read(rows: slice, columns: slice) -> Tensor:
+            return to_tensor(pixels[rows, columns])
+
+        def write(rows: slice, columns: slice, part: Tensor) -> None:
+            result[rows, columns] = to_pixels(part, pixels.dtype)
+
+        self._run(forward, read, write, height, width, progress)
+        return result
+
+    def _run(
+        self,
+        forward: Callable[[Tensor], Tensor],
+        read: Read,
+        write: Write,
+        height: int,
+        width: int,
+        progress: Progress | None,
+    ) -> None:
+        halo = cast(int, getattr(self.model, "halo", 0))
+        tile = self.tile
+        if tile == "auto":
+            tile = tile_for(
+                height,
+                width,
+                halo=halo,
+                bytes_per_pixel=cast(int, self.model.peak_floats) * self.dtype.itemsize,
+                budget=memory_budget(self.device),
+            )
+        with torch.inference_mode(), evaluating(self.model):
+            run_tiled(
+                forward,
+                read,
+                write,
+                height=height,
+                width=width,
+                tile=int(tile or max(height, width)),
+                halo=halo,
+                scale=self.scale,
+                progress=progress,
+            )
+
+    def _forward(self, planes: Tensor) -> Tensor:
+        """`[1 | 3, h, w]` to `[1 | 3, scale·h, scale·w]`, grey as RGB with equal channels."""
+        image = planes.to(self.device).expand(3, -1, -1)[None]
+        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            large = _mean_of_eight(self._net, image) if self.tta else self._net(image)
+        return large[0] if len(planes) == 3 else large[0].mean(0, keepdim=True)
+
+    def _forward_within(self, planes: Tensor) -> Tensor:
+        """`_forward`, held between the least and the greatest value of the 3×3 neighbourhood."""
+        low, high = (
+            F.interpolate(bound[None], scale_factor=self.scale, mode="nearest")[0]
+            for bound in (-F.max_pool2d(-planes, 3, 1, 1), F.max_pool2d(planes, 3, 1, 1))
+        )
+        return self._forward(planes).clamp(low.to(self.device), high.to(self.device))
+
+    def _net(self, image: Tensor) -> Tensor:
+        image = image.contiguous(memory_format=layout(self.device))
+        return cast(Tensor, self.model(image)).float()
+
+
+def _mean_of_eight(net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
+    """Mean over the eight flips and rotations of a square, each undone after the network."""
+    total: Any = 0
+    for turns in range(4):
+        turned = image.rot90(turns, (2, 3))
+        total = total + net(turned).rot90(-turns, (2, 3))
+        total = total + net(turned.flip(3)).flip(3).rot90(-turns, (2, 3))
+    return cast(Tensor, total / 8)
+
+
+def _share(progress: Progress | None, index: int, count: int) -> Progress | None:
+    """The progress of one of `count` equal jobs, as a part of the whole."""
+    return progress and (lambda share: progress((index + share) / count))
+
+
+def _check_tensor(tensor: Tensor) -> None:
+    if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or 0 in tensor.shape:
+        raise InputError(
+            f"A tensor must be [C, H, W] or [N, C, H, W] with 1 or 3 channels and at least one "
+            f"pixel, not {list(tensor.shape)}."
+        )
+    if not tensor.is_floating_point():
+        raise InputError(
+            f"A tensor must be of floats in [0, 1], not {tensor.dtype}; divide it by its greatest "
+            "value, 255 for 8 bits."
+        )
+    low, high = (float(bound) for bound in tensor.aminmax())
+    if not np.isfinite(low + high):
+        raise InputError("The tensor holds NaN or infinity; accepted are values in [0, 1].")
+    if low < -1 or high > 2:  # slight overshoots of filters pass
+        raise InputError(
+            f"The tensor's values lie in [{low:g}, {high:g}] and should lie in [0, 1]; "
+            "divide values of 0..255 by 255."
+        )
