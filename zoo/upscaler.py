@@ -116,7 +116,8 @@ class Upscaler:
         def write(rows: slice, columns: slice, part: Tensor) -> None:
             target[:, rows, columns] = part.clamp(0, 1)
 
-        self._run(self._forward, read, write, *source.shape[1:], progress)
+        height, width = source.shape[1:]
+        self._run(self._forward, read, write, height, width, progress)
 
     def _pixels(
         self, pixels: Array, forward: Callable[[Tensor], Tensor], progress: Progress | None
@@ -212,7 +213,7 @@ def _check_tensor(tensor: Tensor) -> None:
             f"A tensor must be of floats in [0, 1], not {tensor.dtype}; divide it by its greatest "
             "value, 255 for 8 bits."
         )
-    low, high = (float(bound) for bound in tensor.aminmax())
+    low, high = (float(bound) for bound in tensor.detach().aminmax())
     if not np.isfinite(low + high):
         raise InputError("The tensor holds NaN or infinity; accepted are values in [0, 1].")
     if low < -1 or high > 2:  # slight overshoots of filters pass

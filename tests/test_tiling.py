@@ -1,0 +1,112 @@
+"""Tiles make no difference: the result of the whole picture comes out, whatever the sizes."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from zoo.sr.srresnet import SRResNet
+from zoo.tiling import run_tiled, split, tile_for
+
+
+def tiled(net: SRResNet, image: Tensor, *, tile: int, halo: int) -> Tensor:
+    channels, height, width = image.shape
+    result = torch.full((channels, height * net.scale, width * net.scale), torch.nan)
+
+    def write(rows: slice, columns: slice, part: Tensor) -> None:
+        result[:, rows, columns] = part
+
+    with torch.inference_mode():
+        run_tiled(
+            lambda planes: net(planes[None])[0],
+            lambda rows, columns: image[:, rows, columns],
+            write,
+            height=height,
+            width=width,
+            tile=tile,
+            halo=halo,
+            scale=net.scale,
+        )
+    return result
+
+
+def whole(net: SRResNet, image: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return net(image[None])[0]
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    height=st.integers(1, 40),
+    width=st.integers(1, 40),
+    tile=st.integers(1, 50),
+    more_halo=st.integers(0, 5),
+    scale=st.sampled_from([2, 3, 4]),
+    depth=st.integers(1, 2),
+    upsampler=st.sampled_from(["pixelshuffle", "nearest", "transposed"]),
+)
+def test_tiles_equal_the_whole(height, width, tile, more_halo, scale, depth, upsampler):
+    torch.manual_seed(height * 41 + width)
+    net = SRResNet(scale, width=8, depth=depth, upsampler=upsampler).eval()
+    image = torch.rand(3, height, width)
+    tile = max(tile, max(height, width) // 6)  # a few dozen tiles at most
+    result = tiled(net, image, tile=tile, halo=net.halo + more_halo)
+    torch.testing.assert_close(result, whole(net, image), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("scale", [2, 4])
+def test_the_halo_is_needed_to_the_last_pixel(scale):
+    """All weights are positive, so that nothing hides what the outermost pixels contribute."""
+    net = SRResNet(scale, width=8, depth=1).eval()
+    for parameter in net.parameters():
+        parameter.data.fill_(0.05)
+    torch.manual_seed(0)
+    image = torch.rand(3, 12, 40)
+    short = tiled(net, image, tile=16, halo=net.halo - 1)
+    assert (short - whole(net, image)).abs().max() > 1e-5
+
+
+@given(st.integers(1, 5000), st.integers(1, 700), st.integers(0, 80))
+def test_spans_cover_a_side_once(size, tile, halo):
+    spans = split(size, tile, halo)
+    assert [p for span in spans for p in range(span.start, span.stop)] == list(range(size))
+    lengths = [span.stop - span.start for span in spans]
+    assert max(lengths) <= tile
+    assert max(lengths) - min(lengths) <= 1  # no sliver at the end
+    for span in spans:
+        assert span.low == max(0, span.start - halo)
+        assert span.high == min(size, span.stop + halo)
+
+
+@given(
+    st.integers(1, 9000), st.integers(1, 9000), st.integers(0, 60), st.integers(8 << 20, 1 << 30)
+)
+def test_a_tile_with_its_halo_fits_the_budget(height, width, halo, budget):
+    cost = 300
+    tile = tile_for(height, width, halo=halo, bytes_per_pixel=cost, budget=budget)
+    largest = min(height, tile + 2 * halo) * min(width, tile + 2 * halo)
+    assert largest * cost <= budget
+    if height * width * cost <= budget:
+        assert tile == max(height, width)
+
+
+def test_a_budget_below_all_sense_still_gives_tiles():
+    assert tile_for(4000, 6000, halo=40, bytes_per_pixel=6000, budget=1) > 0
+
+
+def test_progress_reaches_the_end_in_equal_steps():
+    shares = []
+    run_tiled(
+        lambda planes: planes,
+        lambda rows, columns: torch.zeros(1, rows.stop - rows.start, columns.stop - columns.start),
+        lambda rows, columns, part: None,
+        height=5,
+        width=4,
+        tile=2,
+        halo=1,
+        progress=shares.append,
+    )
+    assert shares == pytest.approx([(i + 1) / 6 for i in range(6)])
