@@ -7,12 +7,16 @@ A folder with this repository, unpacked from an archive, does as well:
 `torch.hub.load(folder, "srresnet_x4", source="local")`.
 """
 
+from __future__ import annotations
+
 import importlib.util
 import pathlib
 import re
 import sys
+import typing
 
-import torch
+if typing.TYPE_CHECKING:
+    import torch
 
 dependencies = ["torch", "safetensors", "huggingface_hub"]
 
