@@ -1,12 +1,13 @@
 """Train and evaluate super-resolution models.
 
-    python benchmarks/super_resolution.py train benchmarks/recipes/srresnet_x2.yaml --data PHOTOS
-    python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --sets Set5 --sets B100
-    python benchmarks/super_resolution.py eval bicubic --scale 2 --data DIR
+python benchmarks/super_resolution.py train benchmarks/recipes/srresnet_x2.yaml --data PHOTOS
+python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --sets Set5 --sets B100
+python benchmarks/super_resolution.py eval bicubic --scale 2 --data DIR
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import sys
@@ -30,6 +31,7 @@ from zoo.hub import load_model
 from zoo.predict import upscale
 from zoo.provenance import environment
 from zoo.registry import create_model
+from zoo.sources import WEIGHTS_FILE
 from zoo.sr.evaluate import PROTOCOL, SETS, evaluate, find_set
 from zoo.sr.imresize import bicubic_upscale
 from zoo.train.checkpoints import start_from
@@ -54,7 +56,7 @@ def seconds(text: str) -> float:
 def train(
     recipe: Path,
     data: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder [default: runs/RECIPE].")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")] = None,
     time_limit: Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")] = "1000h",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     smoke_test: Annotated[
@@ -76,7 +78,9 @@ def train(
         trainer = Trainer(model, plan, out or Path("runs") / recipe.stem)
         task = SuperResolution(plan, data, scale=model.scale, device=trainer.device)
         done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
-        print(f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}")
+        print(
+            f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}"
+        )
 
 
 def generated_photographs(folder: Path) -> Path:
@@ -91,11 +95,11 @@ def generated_photographs(folder: Path) -> Path:
 
 @app.command("eval")
 def evaluate_model(
-    model: Annotated[str, typer.Argument(help="A model, model.tag, folder of weights or 'bicubic'.")],
+    model: Annotated[str, typer.Argument(help="A model, model.tag, saved folder or 'bicubic'.")],
     data: Annotated[Path, typer.Option(help="Folder that holds the benchmark sets.")],
     sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = list(SETS),  # noqa: B006
     scale: Annotated[int | None, typer.Option(help="Of bicubic; a model knows its own.")] = None,
-    weights: Annotated[str | None, typer.Option(help="A tag, a *.safetensors file, hf-hub:…")] = None,
+    weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
 ) -> None:
     """Measure on benchmark sets; prints a table and writes OUT/NAME.json."""
@@ -105,12 +109,12 @@ def evaluate_model(
         name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
         facts: dict[str, Any] = {}
     else:
-        name, net = open_model(model, weights)
+        name, sha256, net = open_model(model, weights)
         if scale not in (None, net.scale):
             raise OptionError(f"{name} enlarges by {net.scale}, not by {scale}.")
         scale = net.scale
         enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
-        facts = {**cost(net), "weights_sha256": digest(name)}
+        facts = {**cost(net), "weights_sha256": sha256}
     result = {
         "model": name,
         "task": "super-resolution",
@@ -126,14 +130,23 @@ def evaluate_model(
     print(table(result))
 
 
-def open_model(model: str, weights: str | None) -> tuple[str, Any]:
-    """A model in eval mode and the name that its results get."""
+def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
+    """The name that the results get, the sha256 of the weight file, the model in eval mode."""
     if Path(model).is_dir():
-        return Path(model).name, load_model(model)
+        return Path(model).name, digest(Path(model) / WEIGHTS_FILE), load_model(model)
     if weights and weights.endswith(".safetensors"):
-        return Path(weights).stem, create_model(model, weights=weights).eval()
-    name = get_weights(f"{model}.{weights}" if weights else model).name
-    return name, create_model(name).eval()
+        return (
+            Path(weights).stem,
+            digest(Path(weights)),
+            create_model(model, weights=weights).eval(),
+        )
+    known = get_weights(f"{model}.{weights}" if weights else model)
+    return known.name, known.sha256, create_model(known.name).eval()
+
+
+def digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def cost(model: nn.Module) -> dict[str, Any]:
@@ -145,6 +158,14 @@ def cost(model: nn.Module) -> dict[str, Any]:
         "parameters": sum(p.numel() for p in model.parameters()),
         "multiply_adds_720p": counter.get_total_flops() // 2,
     }
+
+
+def table(result: dict[str, Any]) -> Table:
+    """One row a set."""
+    grid = Table("set", "PSNR-Y (dB)", "SSIM-Y", "s / image", title=result["model"])
+    for title, row in result["sets"].items():
+        grid.add_row(title, f"{row['psnr_y']:.2f}", f"{row['ssim_y']:.4f}", f"{row['seconds']:.2f}")
+    return grid
 
 
 if __name__ == "__main__":

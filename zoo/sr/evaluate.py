@@ -20,8 +20,8 @@ from zoo.sr.data import Pair, list_images, load_pair
 from zoo.sr.metrics import psnr_y, ssim_y
 
 PROTOCOL = (
-    "psnr_y (dB) and ssim_y: luma of uint8 images, crop = scale, low resolution by MATLAB's bicubic "
-    "imresize, per image, then mean"
+    "psnr_y (dB) and ssim_y: luma of uint8 images, crop = scale, low resolution by MATLAB's "
+    "bicubic imresize, per image, then mean"
 )
 SETS = ("Set5", "Set14", "B100")
 
@@ -42,7 +42,7 @@ def find_set(data: Path, name: str) -> Path:
 
 
 def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
-    """Originals and their low-resolution files: those in `LR_x{scale}/`, else made by `imresize`."""
+    """Originals and their low-resolution files, from `LR_x{scale}/` or else by `imresize`."""
     inputs = folder / f"LR_x{scale}"
     for file in list_images(folder):
         yield load_pair(file, scale=scale, inputs=inputs if inputs.is_dir() else None)

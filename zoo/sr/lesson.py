@@ -19,14 +19,14 @@ from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD, ResidualBlock
 from zoo.sr.upsampling import factorise, icnr_
 
 
-def conv_relu(inputs: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU())
+def conv_relu(inputs: int, outputs: int) -> list[nn.Module]:
+    return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.ReLU()]
 
 
 def upsample(width: int) -> nn.Sequential:
-    conv = conv_relu(width, 4 * width)
-    icnr_(conv[0], 2)
-    return nn.Sequential(conv, nn.PixelShuffle(2))
+    conv = nn.Conv2d(width, 4 * width, 3, padding=1)
+    icnr_(conv, 2)
+    return nn.Sequential(conv, nn.ReLU(), nn.PixelShuffle(2))
 
 
 class LessonSRResNet(ZooModel):
@@ -47,9 +47,9 @@ class LessonSRResNet(ZooModel):
         self.scale = scale
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
-        self.head = conv_relu(3, 64)
+        self.head = nn.Sequential(*conv_relu(3, 64))
         self.body = nn.Sequential(*(ResidualBlock(64, 0.1) for _ in range(8)))
-        self.fuse = conv_relu(64, 64)
+        self.fuse = nn.Sequential(*conv_relu(64, 64))
         self.upsampler = nn.Sequential(*(upsample(64) for _ in factorise(scale)))
         self.tail = nn.Sequential(nn.BatchNorm2d(64), nn.Conv2d(64, 3, 3, padding=1))
 
@@ -60,7 +60,8 @@ class LessonSRResNet(ZooModel):
     def forward(self, x: Tensor) -> Tensor:
         features = self.head((x - self.mean) / self.std)  # [N, 64, H, W]
         features = self.fuse(self.body(features))
-        return self.tail(self.upsampler(features)) * self.std + self.mean
+        enlarged: Tensor = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]
+        return enlarged * self.std + self.mean
 
 
 @register_model(task="super-resolution")

@@ -30,7 +30,8 @@ class ResidualBlock(nn.Module):
         self.res_scale = res_scale
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.res_scale * self.conv2(F.relu(self.conv1(x)))
+        branch: Tensor = self.conv2(F.relu(self.conv1(x)))
+        return x + self.res_scale * branch
 
 
 class SRResNet(ZooModel):
@@ -85,7 +86,7 @@ class SRResNet(ZooModel):
     def forward(self, x: Tensor) -> Tensor:
         features = self.head((x - self.mean) / self.std)  # [N, width, H, W]
         features = features + self.fuse(self.body(features))
-        detail = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]
+        detail: Tensor = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]
         return F.interpolate(x, scale_factor=self.scale, mode="bilinear") + detail
 
 

@@ -24,7 +24,9 @@ def factorise(scale: int) -> list[int]:
             factors.append(prime)
             rest //= prime
     if not factors or rest != 1:
-        raise OptionError(f"scale={scale} is not supported: a product of 2 and 3 is (2, 3, 4, 6, 8, 9).")
+        raise OptionError(
+            f"scale={scale} is not supported: a product of 2 and 3 is (2, 3, 4, 6, 8, 9)."
+        )
     return factors
 
 

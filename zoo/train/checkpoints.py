@@ -1,4 +1,4 @@
-"""A run's checkpoint, whole whenever the process is killed, and the weights that a run starts from."""
+"""A run's checkpoint, whole whenever the process is killed, and the weights it starts from."""
 
 from __future__ import annotations
 

@@ -64,11 +64,13 @@ class Trainer:
 
     def __init__(self, model: nn.Module, recipe: Recipe, folder: Path) -> None:
         self.accelerator = Accelerator(mixed_precision="no")  # autocast is visible below
-        self.device = self.accelerator.device
+        self.device: torch.device = self.accelerator.device
         self.recipe, self.folder = recipe, folder
-        self.model = model.to(self.device, memory_format=torch.channels_last)
+        self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.averaged = AveragedModel(
-            self.model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema), use_buffers=True
+            self.model,
+            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema),  # type: ignore[no-untyped-call]
+            use_buffers=True,
         )
         self.step = 0  # over all stages
         self.best = -math.inf
@@ -77,9 +79,7 @@ class Trainer:
         self.optimizer_state: dict[str, Any] | None = None  # of the stage to resume
         self.checkpoint = folder / "last.pt"
 
-    def fit(
-        self, task: Task[Any], *, time_limit: float = math.inf, resume: bool = False
-    ) -> bool:
+    def fit(self, task: Task[Any], *, time_limit: float = math.inf, resume: bool = False) -> bool:
         """Trains to the end of the last stage; returns False if `time_limit` seconds came first.
 
         Raises:
@@ -92,7 +92,12 @@ class Trainer:
             raise TrainingError(f"{self.folder} holds a run already: resume it, or name another.")
         self.task, deadline = task, time.monotonic() + time_limit
         silent = not self.accelerator.is_main_process
-        columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+        columns = (
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         start = 0  # the stage's first step
         with Progress(*columns, disable=silent) as progress, SummaryWriter(self.folder) as board:
             for stage in self.recipe.stages:
@@ -155,7 +160,8 @@ class Trainer:
         return True
 
     def _seed(self) -> int:
-        processes, rank = self.accelerator.num_processes, self.accelerator.process_index
+        processes: int = self.accelerator.num_processes
+        rank: int = self.accelerator.process_index
         return (self.recipe.seed << 40) + self.step * processes + rank
 
     def _is_over(self, deadline: float) -> bool:
@@ -169,9 +175,10 @@ class Trainer:
         self.pending = []
         if not losses.isfinite().all():
             first = int((~losses.isfinite()).nonzero()[0])
+            step = self.step - len(losses) + first + 1
             good = f"the last good checkpoint is {self.checkpoint}"
             raise TrainingError(
-                f"The loss was {losses[first].item()} at step {self.step - len(losses) + first + 1}: "
+                f"The loss was {losses[first].item()} at step {step}: "
                 f"{good if self.checkpoint.exists() else 'there is no checkpoint yet'}."
             )
         return losses.mean().item()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -40,17 +41,16 @@ def make_optimizer(
     elif section.name == "adamw":
         optimizer = torch.optim.AdamW(values, lr, section.betas, weight_decay=decay)
     else:
-        from timm.optim import Muon
+        from timm.optim.muon import Muon
 
-        adam_prefixes = tuple(f"{module}." for module in section.adam_modules)
-        by_adam = {
-            name for name, value in parameters.items()
-            if value.ndim < 2 or (adam_prefixes and name.startswith(adam_prefixes))
-        }
-        adam_lr = lr * section.adam_ratio
-        groups = [
-            {"params": [p for n, p in parameters.items() if n not in by_adam]},
-            {"params": [parameters[n] for n in by_adam], "use_fallback": True, "lr": adam_lr},
+        by_adam: list[nn.Parameter] = []
+        by_muon: list[nn.Parameter] = []
+        for name, value in parameters.items():
+            ends = name.startswith(tuple(f"{module}." for module in section.adam_modules))
+            (by_adam if ends or value.ndim < 2 else by_muon).append(value)
+        groups: list[dict[str, Any]] = [
+            {"params": by_muon},
+            {"params": by_adam, "use_fallback": True, "lr": lr * section.adam_ratio},
         ]
         optimizer = Muon(
             [group for group in groups if group["params"]],

@@ -99,7 +99,9 @@ def load_recipe(file: Path, schema: type[R]) -> R:
     except OSError as error:
         raise RecipeError(f"The recipe {file} can't be read: {error.strerror}.") from error
     except yaml.YAMLError as error:
-        raise RecipeError(f"The recipe {file} is no valid YAML: {' '.join(str(error).split())}.") from error
+        raise RecipeError(
+            f"The recipe {file} is no valid YAML: {' '.join(str(error).split())}."
+        ) from error
     try:
         return schema.model_validate(content)
     except ValidationError as error:
@@ -113,7 +115,8 @@ def describe(error: ValidationError, schema: type[BaseModel]) -> str:
     if first["type"] != "extra_forbidden":
         return f"{where or 'the top level'}: {first['msg']}."
     keys = known_keys(schema, first["loc"][:-1])
-    return f"unknown key {where!r}; known are {', '.join(keys)}.{did_you_mean(str(first['loc'][-1]), keys)}"
+    nearest = did_you_mean(str(first["loc"][-1]), keys)
+    return f"unknown key {where!r}; known are {', '.join(keys)}.{nearest}"
 
 
 def known_keys(schema: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:

@@ -37,6 +37,24 @@ class SRRecipe(Recipe):
     held_out: int = Field(default=24, gt=0)
 
 
+def smoke(recipe: SRRecipe) -> SRRecipe:
+    """The same recipe with two steps a stage and small patches, to run every line of it quickly."""
+    stages = tuple(
+        stage.model_copy(update={"steps": 2, "batch": 2, "patch": 8, "warmup": 0})
+        for stage in recipe.stages
+    )
+    changes = {
+        "stages": stages,
+        "compile": False,
+        "held_out": 2,
+        "log_every": 1,
+        "validate_every": 2,
+        "checkpoint_every": 1,
+        "model": recipe.model.model_copy(update={"start": None}),
+    }
+    return recipe.model_copy(update=changes)
+
+
 def split_held_out(files: Sequence[Path], count: int) -> tuple[list[Path], list[Path]]:
     """Photographs to train on and to set aside: evenly spread over the sorted names.
 
