@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from zoo import errors as errors
+
 if TYPE_CHECKING:
     from zoo.errors import ZooError as ZooError
     from zoo.hub import load_model as load_model
