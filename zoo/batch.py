@@ -1,0 +1,162 @@
+"""Many files, one after the other: where results go, what failed, how far it is."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from zoo.errors import ImageError, InputError, ZooError, did_you_mean
+from zoo.formats import FORMATS
+from zoo.images import find_images
+
+# From a source, its path relative to the folder it was found in, and a function to report the share
+# that is done.
+Work = Callable[[Path, Path, Callable[[float], None]], None]
+
+_SUFFIXES = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
+_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def parse_format(text: str) -> str:
+    """Return the name in FORMATS that is meant by "jpg", ".JPG" or "jpeg"; else InputError."""
+    suffix = "." + text.lower().lstrip(".")
+    name = _SUFFIXES.get(suffix, text.upper())
+    if name not in FORMATS or not FORMATS[name].writable:
+        accepted = [known.lower() for known, format in FORMATS.items() if format.writable]
+        raise InputError(
+            f"zoo doesn't write {text!r} files, but {', '.join(accepted)}."
+            f"{did_you_mean(text.lower(), accepted)}"
+        )
+    return name
+
+
+class Outputs:
+    """Where results go: one file into a file, anything else into a folder, structure kept.
+
+    inputs: files and folders. out: a folder, made if missing; or a file name for a single file.
+    format: in FORMATS; None keeps the format of each source.
+    Raises InputError for a file name of another format, ImageError for a folder that can't be made.
+    """
+
+    def __init__(self, inputs: list[Path], out: str, format: str | None) -> None:
+        self.inputs, self.out, self.format = inputs, Path(out), format
+        self.is_file = (
+            len(inputs) == 1
+            and not inputs[0].is_dir()
+            and self.out.suffix != ""
+            and not out.endswith(("/", os.sep))
+            and not self.out.is_dir()
+        )
+        if self.is_file:
+            self.format = parse_format(self.out.suffix)
+            if format not in (None, self.format):
+                raise InputError(f"--format {format} contradicts the name {out}.")
+        self._taken: dict[Path, Path] = {}
+        _make(self.out.parent if self.is_file else self.out)
+
+    def find(self) -> list[tuple[Path, Path]]:
+        """Return the sources as `find_images` does, without earlier results that lie among them."""
+        out = self.out.resolve()
+        nested = any(path.resolve() in out.parents for path in self.inputs)
+        found = find_images(self.inputs)
+        return [(f, rel) for f, rel in found if not (nested and out in f.resolve().parents)]
+
+    def target(self, source: Path, relative: Path, format: str) -> tuple[Path, str]:
+        """Return the file for the result of a source that has this format, and its format.
+
+        Formats that zoo only reads become PNG. The folder of the file is made.
+        Raises ImageError if the file is the source itself, or the result of another source.
+        """
+        format = self.format or (format if FORMATS[format].writable else "PNG")
+        target = self.out if self.is_file else self.out / relative
+        named = _SUFFIXES.get(target.suffix.lower())
+        if named != format:
+            stem = target.stem if named else target.name
+            target = target.with_name(stem + FORMATS[format].suffixes[0])
+        first = self._taken.setdefault(target, source)
+        if first != source:
+            raise ImageError(f"{source}: its result would replace that of {first}, {target}.")
+        if target.exists() and target.samefile(source):
+            raise ImageError(f"{source}: the result would replace it; choose another folder.")
+        _make(target.parent)
+        return target, format
+
+
+def run(files: list[tuple[Path, Path]], work: Work, *, done: str, out: Path) -> int:
+    """Work on each file behind a progress bar, and return the exit status: 1 if any failed.
+
+    A failure is named in one line on stderr and stops nothing. `done` and `out` are for the
+    summary: "enlarged", and where to. Ctrl-C ends in order, with status 130.
+    """
+    stdout, stderr = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
+    # Time goes by the size of the files: their pixels are not known before they are read.
+    sizes = [max(file.stat().st_size, 1) if file.is_file() else 1 for file, _ in files]
+    start, finished, failed, interrupted = time.monotonic(), 0, 0, False
+    bar = Progress(
+        TextColumn("{task.fields[position]}"),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+        console=stderr,
+        transient=True,
+        disable=not stderr.is_terminal,
+    )
+    with bar:
+        task = bar.add_task("", total=sum(sizes), position="")
+        for index, (source, relative) in enumerate(files):
+            before = sum(sizes[:index])
+            position = f"{index + 1}/{len(files)}"
+            bar.update(task, completed=before, description=source.name[-30:], position=position)
+
+            def report(share: float, before: int = before, size: int = sizes[index]) -> None:
+                bar.update(task, completed=before + share * size)
+
+            try:
+                work(source, relative, report)
+                finished += 1
+            except KeyboardInterrupt:
+                interrupted = True
+                break
+            except Exception as error:  # whatever a file does to a library, the next one gets a try
+                failed += 1
+                stderr.print(_sentence(source, error), style="red", markup=False, highlight=False)
+    seconds = time.monotonic() - start
+    summary = f"{finished} of {len(files)} {done} into {out} in {_duration(seconds)}"
+    if failed:
+        summary += f", {failed} failed"
+    if interrupted:
+        summary += ", interrupted"
+    stdout.print(summary + ".", markup=False, highlight=False)
+    return _INTERRUPTED if interrupted else int(failed > 0)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImageError(f"{folder}: the folder can't be made ({error.strerror}).") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ImageError(f"{folder}: the folder can't be written to.")
+
+
+def _sentence(source: Path, error: Exception) -> str:
+    if isinstance(error, ZooError):
+        text = str(error)
+    elif isinstance(error, MemoryError) or "memory" in str(error):
+        text = "there is not enough memory for the result or for a tile; try a smaller --tile."
+    else:
+        text = f"{type(error).__name__}: {error}".partition("\n")[0]
+    return text if str(source) in text else f"{source}: {text}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min {rest} s"

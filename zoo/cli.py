@@ -1,0 +1,229 @@
+"""The command line: zoo list | info | upscale | verify | demo."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+import zoo
+from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
+
+# torch is imported inside the commands: `zoo --help` shall not wait for it.
+
+app = typer.Typer(
+    help="Enlarge photographs with super-resolution models.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(soft_wrap=True)
+
+Model = Annotated[
+    str, typer.Option("--model", "-m", help="A name of `zoo list`, a saved folder or hf-hub:….")
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
+Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 1 where something failed, 2 where the call was wrong."""
+    # Layers allocate hundreds of megabytes; in huge pages that takes half the time.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    try:
+        app(args=arguments)
+    except ZooError as error:
+        Console(stderr=True, soft_wrap=True).print(
+            f"error: {error}", style="red", markup=False, highlight=False
+        )
+        sys.exit(2 if isinstance(error, InputError | OptionError | UnknownNameError) else 1)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        console.print(f"zoo {zoo.__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+@app.command("list")
+def list_(
+    pattern: Annotated[str, typer.Argument(help='A wildcard, such as "srresnet*".')] = "*",
+    pretrained: Annotated[bool, typer.Option("--pretrained", help="Only with weights.")] = False,
+) -> None:
+    """List the models."""
+    from zoo.registry import get_model
+
+    table = Table("model", "task", "parameters", "weights", box=None, pad_edge=False)
+    table.columns[2].justify = "right"
+    for name in zoo.list_models(pattern, pretrained=pretrained):
+        tags = ", ".join(weights.partition(".")[2] for weights in zoo.list_weights(name))
+        table.add_row(name, get_model(name).task, f"{_parameters(name):,}", tags or "-")
+    console.print(table)
+
+
+@app.command()
+def info(
+    name: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or model.tag.")],
+) -> None:
+    """Show a model and its weights: what for, data, licence, metrics."""
+    from zoo.registry import get_model
+
+    model = get_model(name.partition(".")[0])
+    known = [zoo.get_weights(name).name] if "." in name else zoo.list_weights(name)
+    options = ", ".join(f"{key}={value!r}" for key, value in model.options.items())
+    console.print(f"[bold]{model.name}[/]  {model.task}", highlight=False)
+    console.print((model.build.__doc__ or "").partition("\n")[0], markup=False, highlight=False)
+    _facts({"parameters": f"{_parameters(model.name):,}", "options": options or "none"})
+    for full_name in known:
+        weights = zoo.get_weights(full_name)
+        meta = weights.meta
+        console.print(f"\n[bold]{weights.name}[/]  version {meta.version}", highlight=False)
+        _facts(
+            {
+                "licence": meta.license,
+                "training data": f"{meta.training_data} ({meta.training_data_terms})",
+                "recipe": meta.recipe,
+                "size": f"{weights.size:,} bytes",
+                "sha256": weights.sha256,
+                **_flat(weights.metrics),
+            }
+        )
+    if not known:
+        console.print("\nNo weights: train it with its recipe, or bring your own.")
+
+
+@app.command()
+def upscale(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
+    ],
+    model: Model = "srresnet_x4",
+    tile: Annotated[
+        str, typer.Option(help="auto, whole, or the side of the tiles in pixels.")
+    ] = "auto",
+    precision: Precision = "auto",
+    device: Device = "auto",
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average eight flips and rotations; 8 times slower.")
+    ] = False,
+    format: Annotated[
+        str | None, typer.Option(help="jpeg, png, webp, tiff, …; else as the source.")
+    ] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 95,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
+    ] = None,
+) -> None:
+    """Enlarge pictures: zoo upscale holiday/ -o big/"""
+    from dataclasses import replace
+
+    from zoo.batch import Outputs, parse_format, run
+    from zoo.images import DEFAULT_MAX_PIXELS, check_output, read_image, write_image
+    from zoo.tiling import Progress
+    from zoo.upscaler import Upscaler
+
+    if tile != "auto" and tile != "whole" and not tile.isdecimal():
+        raise InputError(f"--tile {tile} is none of auto, whole and a number from 1 up.")
+    side = {"auto": "auto", "whole": None}[tile] if not tile.isdecimal() else int(tile)
+    upscaler = Upscaler(model, tile=side, precision=precision, tta=tta, device=device)
+    outputs = Outputs(inputs, out, parse_format(format) if format else None)
+
+    def work(source: Path, relative: Path, progress: Progress) -> None:
+        picture = read_image(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
+        target, kind = outputs.target(source, relative, picture.format)
+        picture = replace(picture, format=kind)
+        check_output(picture, target, scale=upscaler.scale, overwrite=overwrite)
+        large = upscaler.picture(picture, progress)
+        write_image(large, target, quality=quality, overwrite=overwrite)
+
+    raise typer.Exit(run(outputs.find(), work, done="enlarged", out=outputs.out))
+
+
+@app.command()
+def verify(
+    name: Annotated[
+        str | None, typer.Argument(help="A model or model.tag; all that are bundled if left out.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of benchmark sets: measure on them, too.")
+    ] = None,
+    sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = ["Set5"],  # noqa: B006
+) -> None:
+    """Check the sha256 of weights and load them."""
+    from zoo.verify import check, measure, select
+
+    failed = 0
+    for weights in select(name):
+        try:
+            model = check(weights)
+        except ZooError as error:
+            failed += 1
+            console.print(f"[red]failed[/] {weights.name}: ", end="", highlight=False)
+            console.print(error, markup=False, highlight=False)
+            continue
+        console.print(f"[green]ok[/] {weights.name} {weights.sha256}", highlight=False)
+        if data is not None:
+            console.print(measure(weights, model, data, sets))
+    raise typer.Exit(int(failed > 0))
+
+
+@app.command()
+def demo(
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Pictures and folders; samples if left out.")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", "-o", help="A folder.")] = Path("demo"),
+    model: Model = "srresnet_x4",
+) -> None:
+    """Enlarge sample photographs, or your own, and show the gain over bicubic enlargement."""
+    from zoo.demo import run_demo
+
+    raise typer.Exit(run_demo(images or [], out, model))
+
+
+def _parameters(name: str) -> int:
+    import torch
+
+    with torch.device("meta"):  # shapes only
+        model = zoo.create_model(name)
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _facts(facts: dict[str, object]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in facts.items():
+        table.add_row(key, str(value))
+    console.print(table, markup=False)
+
+
+def _flat(metrics: dict[str, object], prefix: str = "") -> dict[str, object]:
+    """Nested figures as one level: {"Set5": {"psnr_y": 38}} becomes {"Set5 psnr_y": 38}."""
+    flat: dict[str, object] = {}
+    for key, value in metrics.items():
+        label = f"{prefix} {key}".strip()
+        flat |= _flat(value, label) if isinstance(value, dict) else {label: value}
+    return flat
+
+
+if __name__ == "__main__":
+    main()

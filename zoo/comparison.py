@@ -1,0 +1,87 @@
+"""One picture that shows what a network adds: a row per photograph, a column per method."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from zoo.picture import Array
+
+Part = tuple[int, int, int]  # top, left, side
+
+PANEL, GAP, MARGIN = 288, 12, 28  # pixels
+_WHITE, _INK, _GREY = "#ffffff", "#1c1e21", "#6b7078"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A photograph and one part of it, enlarged in several ways.
+
+    photograph: uint8 RGB `[H, W, 3]`, shown whole, with the part marked.
+    part: in pixels of the photograph.
+    versions: the part by column title, uint8 RGB `[S, S, 3]`, the same titles in all rows. The
+        low-resolution one, smaller than the others, is shown with its pixels as squares.
+    captions: by column title, one short line.
+    """
+
+    photograph: Array
+    part: Part
+    versions: dict[str, Array]
+    captions: dict[str, str] = field(default_factory=dict)
+
+
+def draw(rows: list[Row]) -> Image.Image:
+    """Draw the comparison; RGB."""
+    titles = ["", *rows[0].versions]
+    head, foot = 40, 34
+    width = 2 * MARGIN + len(titles) * (PANEL + GAP) - GAP
+    height = 2 * MARGIN - GAP + head + len(rows) * (PANEL + foot)
+    canvas = Image.new("RGB", (width, height), _WHITE)
+    pen = ImageDraw.Draw(canvas)
+    title_font, caption_font = ImageFont.load_default(19), ImageFont.load_default(15)
+    columns = [MARGIN + i * (PANEL + GAP) for i in range(len(titles))]
+    for x, title in zip(columns, titles, strict=True):
+        pen.text((x + PANEL / 2, MARGIN), title, _INK, title_font, anchor="ma")
+    for index, row in enumerate(rows):
+        y = MARGIN + head + index * (PANEL + foot)
+        finest = max(map(len, row.versions.values()))
+        whole = _whole(row)
+        canvas.paste(whole, (columns[0], y + (PANEL - whole.height) // 2))
+        for x, (title, version) in zip(columns[1:], row.versions.items(), strict=True):
+            canvas.paste(_zoom(version, smooth=len(version) == finest), (x, y))
+            caption = row.captions.get(title, "")
+            pen.text((x + PANEL / 2, y + PANEL + 5), caption, _GREY, caption_font, anchor="ma")
+    return canvas
+
+
+def busiest(photograph: Array, side: int) -> Part:
+    """Return the part (top, left, side) with the most edges, which is where methods differ."""
+    height, width = photograph.shape[:2]
+    side = min(side, height, width)
+    grey = photograph.mean(axis=2)
+    steps = np.zeros((height + 1, width + 1))
+    steps[2:, 1:] += np.abs(np.diff(grey, axis=0))
+    steps[1:, 2:] += np.abs(np.diff(grey, axis=1))
+    total = steps.cumsum(0).cumsum(1)
+    sums = total[side:, side:] - total[:-side, side:] - total[side:, :-side] + total[:-side, :-side]
+    top, left = np.unravel_index(sums.argmax(), sums.shape)
+    return int(top), int(left), side
+
+
+def _whole(row: Row) -> Image.Image:
+    top, left, side = row.part
+    image = Image.fromarray(row.photograph)
+    factor = PANEL / max(image.size)
+    size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
+    image = image.resize(size, Image.Resampling.LANCZOS)
+    corners = [edge * factor for edge in (left, top, left + side - 1, top + side - 1)]
+    for colour, thickness in (("black", 4), ("white", 2)):  # seen on any ground
+        ImageDraw.Draw(image).rectangle(corners, None, colour, thickness)
+    return image
+
+
+def _zoom(version: Array, *, smooth: bool) -> Image.Image:
+    method = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
+    return Image.fromarray(version).resize((PANEL, PANEL), method)

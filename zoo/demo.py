@@ -1,0 +1,128 @@
+"""The demonstration: photographs enlarged, and one picture beside bicubic enlargement."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from zoo.batch import Outputs, run
+from zoo.comparison import PANEL, Part, Row, busiest, draw
+from zoo.errors import ImageError, MissingDependencyError
+from zoo.images import Picture, from_pil, read_image, write_image
+from zoo.picture import Array
+from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
+from zoo.sr.metrics import psnr_y
+from zoo.tiling import Progress
+from zoo.upscaler import Upscaler
+
+# Photographs of scikit-image, and where to look: the centre's row and column, as shares.
+_SAMPLES = {"astronaut": (0.32, 0.80), "chelsea": (0.39, 0.38), "coffee": (0.37, 0.64)}
+_MOST_ROWS = 4
+
+
+def run_demo(images: list[Path], out: Path, model: str) -> int:
+    """Enlarge pictures, or samples if there are none, into `out`, and return the exit status.
+
+    Samples are shrunk first, so that the original can stand beside the results.
+    Raises ZooError for a model or folder that can't be used, and where samples are not installed.
+    """
+    upscaler = Upscaler(model)
+    outputs = Outputs(images, f"{out}/", None)
+    rows: list[Row] = []
+    status = _enlarge(outputs, upscaler, rows) if images else _enlarge_samples(out, upscaler, rows)
+    if rows:
+        comparison = out / "comparison.png"
+        write_image(from_pil(draw(rows)), comparison, overwrite=True)
+        Console(soft_wrap=True).print(f"Look at {comparison}", markup=False, highlight=False)
+    return status
+
+
+def _enlarge(outputs: Outputs, upscaler: Upscaler, rows: list[Row]) -> int:
+    def work(source: Path, relative: Path, progress: Progress) -> None:
+        picture = read_image(source)
+        target, kind = outputs.target(source, relative, picture.format)
+        large = upscaler.picture(replace(picture, format=kind), progress)
+        write_image(large, target, overwrite=True)
+        if len(rows) < _MOST_ROWS:
+            small = _rgb8(picture)
+            part = busiest(small, PANEL // upscaler.scale)
+            rows.append(Row(small, part, _views(small, _rgb8(large), part, upscaler.scale)))
+
+    return run(outputs.find(), work, done="enlarged", out=outputs.out)
+
+
+def _enlarge_samples(out: Path, upscaler: Upscaler, rows: list[Row]) -> int:
+    console, scale = Console(soft_wrap=True), upscaler.scale
+    for name, centre in _SAMPLES.items():
+        original = crop_to_multiple(_sample(name), scale)
+        small = bicubic_downscale(original, scale)
+        start = time.perf_counter()
+        large = upscaler.array(small)
+        seconds = time.perf_counter() - start
+        for title, pixels in {"small": small, f"x{scale}": large}.items():
+            write_image(Picture(pixels), out / f"{name}_{title}.png", overwrite=True)
+        height, width = small.shape[:2]
+        console.print(
+            f"{name}: {width}×{height} enlarged {scale} times in {seconds:.1f} s", highlight=False
+        )
+        part = _around(centre, small, PANEL // (2 * scale))
+        views = {**_views(small, large, part, scale), "original": _cut(original, part, scale)}
+        captions = {
+            title: f"PSNR-Y {psnr_y(result, original, crop=scale):.2f} dB"
+            for title, result in {"bicubic": bicubic_upscale(small, scale), "zoo": large}.items()
+        }
+        top, left, side = (number * scale for number in part)
+        rows.append(Row(original, (top, left, side), views, captions))
+    return 0
+
+
+def _views(small: Array, large: Array, part: Part, scale: int) -> dict[str, Array]:
+    """The part of the small picture, enlarged by pixels, by bicubic and by the network."""
+    top, left, side = part
+    y, x = max(top - 4, 0), max(left - 4, 0)  # what bicubic sees around it
+    bicubic = bicubic_upscale(small[y : top + side + 4, x : left + side + 4], scale)
+    return {
+        "low resolution": _cut(small, part),
+        "bicubic": _cut(bicubic, (top - y, left - x, side), scale),
+        "zoo": _cut(large, part, scale),
+    }
+
+
+def _cut(pixels: Array, part: Part, scale: int = 1) -> Array:
+    top, left, side = (number * scale for number in part)
+    return pixels[top : top + side, left : left + side]
+
+
+def _around(centre: tuple[float, float], pixels: Array, side: int) -> Part:
+    """The part of at most this side whose centre is nearest to `centre`, in shares."""
+    height, width = pixels.shape[:2]
+    side = min(side, height, width)
+    top = min(max(round(centre[0] * height - side / 2), 0), height - side)
+    left = min(max(round(centre[1] * width - side / 2), 0), width - side)
+    return top, left, side
+
+
+def _rgb8(picture: Picture) -> Array:
+    pixels = picture.pixels
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    return pixels.repeat(3 // pixels.shape[2], axis=2)
+
+
+def _sample(name: str) -> Array:
+    try:
+        import skimage.data
+    except ImportError as error:
+        raise MissingDependencyError(
+            "The sample photographs come with scikit-image: pip install 'zoo-models[samples]', "
+            "or name pictures of your own."
+        ) from error
+    try:
+        pixels: Array = getattr(skimage.data, name)()
+    except Exception as error:  # a release that fetches its photographs
+        raise ImageError(f"scikit-image has no photograph {name!r} ({error}).") from error
+    return pixels
