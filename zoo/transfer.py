@@ -45,7 +45,8 @@ def transfer_weights(
     """
     offered, wanted = source.state_dict(), target.state_dict()
     fits = {
-        name for name, value in wanted.items()
+        name
+        for name, value in wanted.items()
         if name in offered and offered[name].shape == value.shape
     }
     sizes = {name: parameter.numel() for name, parameter in target.named_parameters()}

@@ -24,9 +24,7 @@ def factorise(scale: int) -> list[int]:
             factors.append(prime)
             rest //= prime
     if not factors or rest != 1:
-        raise OptionError(
-            f"scale={scale} is not supported: a product of 2 and 3 is (2, 3, 4, 6, 8, 9)."
-        )
+        raise OptionError(f"scale={scale} is no product of 2 and 3, such as 2, 3, 4, 6, 8 or 9.")
     return factors
 
 

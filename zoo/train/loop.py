@@ -86,6 +86,8 @@ class Trainer:
             TrainingError: a loss that is not finite, nothing to resume from, or a run in the way.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
+        for leftover in self.folder.glob(".*.part*"):  # of a killed process
+            leftover.unlink(missing_ok=True)
         if resume:
             self._load()
         elif self.checkpoint.exists():

@@ -1,0 +1,124 @@
+"""Pairs of photographs and their degraded versions, and the patches cut from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from zoo.errors import DataError
+from zoo.sr.data import Pair, PairedPatches, list_images, load_pair
+from zoo.sr.imresize import bicubic_downscale
+
+
+def save(array: np.ndarray, file: Path) -> Path:
+    Image.fromarray(array).save(file)
+    return file
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def numbered_pairs(scale: int) -> list[Pair]:
+    """Images whose pixels tell which image, row and column they come from, at the input's scale."""
+    pairs = []
+    for i, (height, width) in enumerate([(9, 12), (15, 8), (8, 8)]):
+        rows, columns = np.mgrid[:height, :width]
+        small = np.dstack([np.full_like(rows, i), rows, columns]).astype(np.uint8)
+        pairs.append(Pair(str(i), small.repeat(scale, 0).repeat(scale, 1), small))
+    return pairs
+
+
+@pytest.mark.parametrize("scale", [1, 2, 3])
+def test_patches_are_aligned_and_inside(scale: int) -> None:
+    """Both sides of each pair show the same place, turned the same way."""
+    patches = PairedPatches(numbered_pairs(scale), scale=scale)
+    inputs, targets = patches.batch(64, 5, torch.Generator().manual_seed(0))
+    assert inputs.shape == (64, 3, 5, 5)
+    assert targets.shape == (64, 3, 5 * scale, 5 * scale)
+    enlarged = inputs.repeat_interleave(scale, 2).repeat_interleave(scale, 3)
+    assert torch.equal(targets, enlarged)
+    codes = (inputs * 255).round().long()
+    for image, rows, columns in codes.unbind(0):
+        assert (image == image[0, 0]).all()  # of one image
+        spans = {tuple(sorted(set(plane.flatten().tolist()))) for plane in (rows, columns)}
+        assert all(span == tuple(range(span[0], span[0] + 5)) for span in spans)  # and in one piece
+
+
+def test_all_eight_orientations_and_every_image_occur() -> None:
+    patches = PairedPatches(numbered_pairs(1), scale=1)
+    inputs, _ = patches.batch(400, 2, torch.Generator().manual_seed(1))
+    codes = (inputs * 255).round().long()
+    right, down = codes[:, 1:, 0, 1] - codes[:, 1:, 0, 0], codes[:, 1:, 1, 0] - codes[:, 1:, 0, 0]
+    assert len(torch.cat([right, down], dim=1).unique(dim=0)) == 8
+    assert set(codes[:, 0, 0, 0].tolist()) == {0, 1, 2}
+
+
+def test_a_batch_is_decided_by_the_generator() -> None:
+    patches = PairedPatches(numbered_pairs(2), scale=2)
+    first = patches.batch(8, 4, torch.Generator().manual_seed(5))
+    again = patches.batch(8, 4, torch.Generator().manual_seed(5))
+    other = patches.batch(8, 4, torch.Generator().manual_seed(6))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+
+
+def test_odd_sizes_are_cropped_and_degraded(tmp_path: Path) -> None:
+    file = save(noise(37, 50), tmp_path / "a.png")
+    pair = load_pair(file, scale=4)
+    assert pair.target.shape == (36, 48, 3)
+    assert np.array_equal(pair.input, bicubic_downscale(noise(37, 50), 4))
+
+
+def test_low_resolution_files_are_taken_as_given(tmp_path: Path) -> None:
+    (tmp_path / "low").mkdir()
+    file = save(noise(8, 8), tmp_path / "a.png")
+    save(noise(4, 4, seed=1), tmp_path / "low" / "a.png")
+    pair = load_pair(file, scale=2, inputs=tmp_path / "low")
+    assert np.array_equal(pair.input, noise(4, 4, seed=1))
+
+
+def test_any_degradation_will_do(tmp_path: Path) -> None:
+    """Colouring: the input is the grey picture, the target the colours."""
+
+    def grey(image: np.ndarray, scale: int) -> np.ndarray:
+        return np.repeat(image.mean(2, keepdims=True).astype(np.uint8), 3, axis=2)
+
+    file = save(noise(8, 9), tmp_path / "a.png")
+    pair = load_pair(file, scale=1, degrade=grey)
+    inputs, targets = PairedPatches([pair], scale=1).batch(4, 6, torch.Generator())
+    assert (inputs[:, 0] == inputs[:, 2]).all()
+    torch.testing.assert_close(targets.mean(1), inputs[:, 0], atol=1 / 255, rtol=0)
+
+
+def test_mistakes_name_the_file(tmp_path: Path) -> None:
+    good = save(noise(8, 8), tmp_path / "good.png")
+    small = save(noise(2, 2), tmp_path / "small.png")
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(good.read_bytes()[:60])
+    text = tmp_path / "text.jpg"
+    text.write_text("not a picture")
+    low = tmp_path / "low"
+    low.mkdir()
+    save(noise(3, 4), low / "good.png")
+
+    with pytest.raises(DataError, match="broken.png can't be read"):
+        load_pair(broken, scale=2)
+    with pytest.raises(DataError, match="text.jpg can't be read"):
+        load_pair(text, scale=2)
+    with pytest.raises(DataError, match="good.png: at scale 2 .* must be 4×4, not 4×3"):
+        load_pair(good, scale=2, inputs=low)
+    with pytest.raises(DataError, match="small.png has no partner"):
+        load_pair(small, scale=2, inputs=low)
+    with pytest.raises(DataError, match="small.png is 2×2 .* smaller than the patch of 3"):
+        PairedPatches([load_pair(good, scale=1), load_pair(small, scale=1)], scale=1).check_patch(3)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no images"):
+        list_images(tmp_path / "empty")
+    with pytest.raises(DataError, match="There is no folder"):
+        list_images(tmp_path / "nowhere")

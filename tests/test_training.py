@@ -1,0 +1,266 @@
+"""Recipes, the loop, checkpoints: what a run does, and what is left when it is killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import zoo
+from zoo.errors import DataError, RecipeError, TrainingError, ZooError
+from zoo.train.checkpoints import load_checkpoint, start_from
+from zoo.train.loop import Trainer
+from zoo.train.optimizers import make_optimizer, rate_factor, trainable_parameters
+from zoo.train.recipe import OptimizerSection, Stage, load_recipe
+from zoo.train.super_resolution import SRRecipe, split_held_out
+
+ROOT = Path(__file__).parents[1]
+SCRIPT = ROOT / "benchmarks" / "super_resolution.py"
+RECIPES = sorted((ROOT / "benchmarks" / "recipes").glob("srresnet*.yaml"))
+
+TINY = {
+    "model": {"name": "srresnet_x2", "options": {"width": 8, "depth": 1}},
+    "optimizer": {"name": "muon", "adam_modules": ["head", "tail"]},
+    "stages": [
+        {"steps": 6, "batch": 2, "patch": 8, "lr": 1e-3, "trainable": ["upsampler", "tail"]},
+        {"steps": 8, "batch": 2, "patch": 8, "lr": 1e-3, "warmup": 2},
+    ],
+    "held_out": 2,
+    "log_every": 1,
+    "validate_every": 4,
+    "checkpoint_every": 1,
+}
+
+
+class Constant:
+    """A task without data: enlarge flat grey; `spoiled` is the step whose loss is not a number."""
+
+    score = "score"
+
+    def __init__(self, spoiled: int | None = None) -> None:
+        self.spoiled, self.steps = spoiled, 0
+
+    def batch(self, stage: Stage, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        grey = torch.rand(2, 1, 1, 1, generator=generator)
+        return grey.expand(2, 3, 4, 4), grey.expand(2, 3, 8, 8)
+
+    def loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        self.steps += 1
+        return (prediction - target).abs().mean() * (torch.nan if self.steps == self.spoiled else 1)
+
+    def validate(self, model: torch.nn.Module) -> dict[str, float]:
+        with torch.no_grad():
+            return {"score": -model(torch.full((1, 3, 4, 4), 0.5)).std().item()}
+
+
+def write_recipe(folder: Path, **changes: object) -> Path:
+    file = folder / "recipe.yaml"
+    file.write_text(yaml.safe_dump(TINY | changes))
+    return file
+
+
+def command(recipe: Path, out: Path, photographs: Path, *options: str) -> list[str]:
+    return [
+        sys.executable, str(SCRIPT), "train", str(recipe),
+        "--data", str(photographs), "--out", str(out), *options,
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import skimage.data
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photographs")
+    for i, image in enumerate([skimage.data.astronaut(), skimage.data.chelsea()]):
+        for j in range(3):
+            Image.fromarray(image[j * 64 : j * 64 + 64, :72]).save(folder / f"{i}{j}.png")
+    return folder
+
+
+@pytest.mark.parametrize("file", RECIPES, ids=lambda file: file.stem)
+def test_every_recipe_fits_the_schema_and_its_model(file: Path) -> None:
+    recipe = load_recipe(file, SRRecipe)
+    model = zoo.create_model(recipe.model.name, **recipe.model.options)
+    for stage in recipe.stages:
+        parameters = trainable_parameters(model, stage.trainable)
+        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr)
+        grouped = [p for group in optimizer.param_groups for p in group["params"]]
+        assert {id(p) for p in grouped} == {id(p) for p in parameters.values()}
+        assert len(grouped) == len(parameters)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"los": "l1"}, r"unknown key 'los'; known are .*Did you mean 'loss'\?"),
+        ({"loss": "l3"}, r"loss: Input should be 'l1', 'mse' or 'charbonnier'"),
+        ({"optimizer": {"name": "muon", "lr": 1}}, r"unknown key 'optimizer.lr'; known are name"),
+        (
+            {"stages": [TINY["stages"][0] | {"step": 3}]},
+            r"unknown key 'stages.0.step'; .*Did you mean 'steps'\?",
+        ),
+        ({"stages": [{"steps": 0, "batch": 1, "patch": 8, "lr": 1}]}, r"stages.0.steps: .* than 0"),
+        ({"checkpoint_every": 3, "log_every": 2}, r"must be multiples of log_every"),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence(
+    tmp_path: Path, changes: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(RecipeError, match=sentence) as caught:
+        load_recipe(write_recipe(tmp_path, **changes), SRRecipe)
+    assert "\n" not in str(caught.value)
+
+
+def test_recipes_that_are_none(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="can't be read: No such file"):
+        load_recipe(tmp_path / "none.yaml", SRRecipe)
+    (tmp_path / "bad.yaml").write_text("a: [1")
+    with pytest.raises(RecipeError, match="no valid YAML"):
+        load_recipe(tmp_path / "bad.yaml", SRRecipe)
+
+
+def test_learning_rates() -> None:
+    cosine = Stage(steps=110, batch=1, lr=1, warmup=10)
+    assert [rate_factor(cosine, step) for step in (0, 9, 10, 60)] == pytest.approx([0.1, 1, 1, 0.5])
+    assert rate_factor(cosine, 109) < 0.001
+    cycle = Stage(steps=100, batch=1, lr=1, schedule="onecycle")
+    assert [rate_factor(cycle, s) for s in (0, 30, 65)] == pytest.approx([0.04, 1, 0.5])
+    assert rate_factor(Stage(steps=9, batch=1, lr=1, schedule="constant"), 8) == 1
+
+
+def test_unknown_modules_are_refused() -> None:
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    with pytest.raises(RecipeError, match="no module 'tial'. Did you mean 'tail'?"):
+        trainable_parameters(model, ("tial",))
+    assert set(trainable_parameters(model, ("tail",))) == {"tail.weight", "tail.bias"}
+
+
+def test_muon_keeps_off_the_ends_and_the_biases() -> None:
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    section = OptimizerSection(name="muon", adam_modules=("head", "tail"), adam_ratio=0.5)
+    optimizer = make_optimizer(section, dict(model.named_parameters()), lr=1e-3)
+    muon, adam = optimizer.param_groups
+    names = {id(p): name for name, p in model.named_parameters()}
+    muon_names = {names[id(p)] for p in muon["params"]}
+    assert muon_names == {
+        "body.0.conv1.weight", "body.0.conv2.weight", "fuse.weight", "upsampler.0.0.weight"
+    }  # fmt: skip
+    assert "head.weight" in {names[id(p)] for p in adam["params"]}
+    assert (muon["initial_lr"], adam["initial_lr"]) == (1e-3, 5e-4)
+
+
+def test_held_out_photographs_are_spread_and_separate() -> None:
+    files = [Path(f"{i:03}") for i in range(100)]
+    train, held_out = split_held_out(files, 4)
+    assert [file.name for file in held_out] == ["000", "025", "050", "075"]
+    assert sorted(train + held_out) == files
+    with pytest.raises(DataError, match="4 photographs are too few to set 4 aside"):
+        split_held_out(files[:4], 4)
+
+
+def test_a_frozen_stage_moves_only_its_modules(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    recipe = load_recipe(write_recipe(tmp_path, stages=[TINY["stages"][0]]), SRRecipe)
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    assert Trainer(model, recipe, tmp_path / "run").fit(Constant())
+    moved = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert moved == {
+        "upsampler.0.0.weight", "upsampler.0.0.bias", "tail.weight", "tail.bias"
+    }  # fmt: skip
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
+    trainer = Trainer(zoo.create_model("srresnet_x2", width=8, depth=1), recipe, tmp_path / "run")
+    with pytest.raises(
+        TrainingError, match=r"The loss was nan at step 9: .* is .*last\.pt"
+    ) as info:
+        trainer.fit(Constant(spoiled=9))
+    assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == 8
+    assert "\n" not in str(info.value)
+
+
+def test_a_run_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    with pytest.raises(TrainingError, match="no checkpoint .* to resume from"):
+        Trainer(model, recipe, tmp_path / "run").fit(Constant(), resume=True)
+    assert Trainer(model, recipe, tmp_path / "run").fit(Constant())
+    with pytest.raises(TrainingError, match="holds a run already"):
+        Trainer(model, recipe, tmp_path / "run").fit(Constant())
+    (tmp_path / "run" / "last.pt").write_bytes(b"PK half a file")
+    with pytest.raises(TrainingError, match="can't be read: it is damaged"):
+        Trainer(model, recipe, tmp_path / "run").fit(Constant(), resume=True)
+
+
+def test_the_time_limit_ends_in_order(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    assert not Trainer(model, recipe, tmp_path / "run").fit(Constant(), time_limit=0)
+    assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == 1
+    assert zoo.load_model(tmp_path / "run" / "best").scale == 2
+
+
+def test_killed_in_the_middle_of_a_save_it_resumes_exactly(
+    tmp_path: Path, photographs: Path
+) -> None:
+    """SIGKILL while a checkpoint is being written; the losses are those of an unbroken run."""
+    long = TINY["stages"][1] | {"steps": 150}  # saves enough for one to be caught halfway
+    recipe = write_recipe(tmp_path, stages=[TINY["stages"][0], long], validate_every=50)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    subprocess.run(command(recipe, whole, photographs), check=True, capture_output=True)
+
+    process = subprocess.Popen(
+        command(recipe, broken, photographs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 120
+    while not ((broken / "last.pt").exists() and list(broken.glob(".last*.part*"))):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    killed_at = load_checkpoint(broken / "last.pt")["step"]
+    assert 1 <= killed_at < 156
+
+    subprocess.run(
+        command(recipe, broken, photographs, "--resume"), check=True, capture_output=True
+    )
+    assert (broken / "history.json").read_text() == (whole / "history.json").read_text()
+    assert not list(broken.glob(".*.part*"))
+    x = torch.rand(1, 3, 6, 6)
+    with torch.no_grad():
+        best = [zoo.load_model(run / "best")(x) for run in (whole, broken)]
+    assert torch.equal(*best)
+
+
+def test_smoke_runs_the_whole_path(tmp_path: Path) -> None:
+    """The ×4 recipe on generated images: two stages, history, weights that load."""
+    recipe = ROOT / "benchmarks" / "recipes" / "srresnet_x4.yaml"
+    subprocess.run(
+        [sys.executable, str(SCRIPT), "train", str(recipe), "--smoke", "--out", str(tmp_path)],
+        check=True,
+        capture_output=True,
+    )
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert [row["step"] for row in history] == [1, 2, 3, 4]
+    assert zoo.load_model(tmp_path / "best").scale == 4
+
+
+def test_a_start_names_what_was_copied(tmp_path: Path) -> None:
+    source = zoo.create_model("srresnet_x2", width=8, depth=1)
+    zoo.save_model(source, tmp_path / "x2")
+    target = zoo.create_model("srresnet_x4", width=8, depth=1)
+    report = start_from(target, str(tmp_path / "x2"), min_copied=0.5)
+    assert report.fresh == ("upsampler.1.0.weight", "upsampler.1.0.bias")
+    assert torch.equal(target.head.weight, source.head.weight)
+    with pytest.raises(ZooError, match="srresnet_x9"):
+        start_from(target, "srresnet_x9.psnr", min_copied=0.5)
