@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from zoo.model import ZooModel
 from zoo.registry import register_model
 from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD, ResidualBlock
-from zoo.sr.upsampling import factorise, icnr_
+from zoo.upsampling import factorise, icnr_
 
 
 def conv_relu(inputs: int, outputs: int) -> list[nn.Module]:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from zoo.model import ZooModel
 from zoo.registry import register_model
-from zoo.sr.upsampling import Upsampler, UpsamplerKind
+from zoo.upsampling import Upsampler, UpsamplerKind
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -42,7 +42,7 @@ class SRResNet(ZooModel):
     precision, so a trunk in bfloat16 costs next to nothing.
 
     Args:
-        scale: any product of 2 and 3.
+        scale: any product of 2 and 3; with 1 the network restores instead of enlarging.
         width: channels of the trunk.
         depth: residual blocks.
         res_scale: factor on each residual branch; below 1 it keeps high learning rates and wide

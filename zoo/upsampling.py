@@ -13,7 +13,7 @@ UpsamplerKind = Literal["pixelshuffle", "nearest", "transposed"]
 
 
 def factorise(scale: int) -> list[int]:
-    """Splits a scale into the factors 2 and 3 that are applied one after the other.
+    """Splits a scale into the factors 2 and 3 that are applied one after the other; 1 has none.
 
     Raises:
         OptionError: `scale` is not a product of 2 and 3 (2, 3, 4, 6, 8, 9, ...).
@@ -23,8 +23,8 @@ def factorise(scale: int) -> list[int]:
         while rest > 1 and rest % prime == 0:
             factors.append(prime)
             rest //= prime
-    if not factors or rest != 1:
-        raise OptionError(f"scale={scale} is no product of 2 and 3, such as 2, 3, 4, 6, 8 or 9.")
+    if scale < 1 or rest != 1:
+        raise OptionError(f"scale={scale} is no product of 2 and 3, such as 1, 2, 3, 4, 6 or 8.")
     return factors
 
 
@@ -83,7 +83,7 @@ class Upsampler(nn.Sequential):
 
     Args:
         width: channels, the same at every step.
-        scale: any product of 2 and 3.
+        scale: any product of 2 and 3, or 1, which leaves the features as they are.
         kind: "pixelshuffle" (ICNR), "nearest" (then a convolution) or "transposed".
 
     Raises:
