@@ -14,7 +14,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zoo.errors import DataError
-from zoo.sr.data import Pair, PairedPatches, list_images, load_pair
+from zoo.sr.data import Degradation, Pair, PairedPatches, list_images, load_pair
+from zoo.sr.imresize import bicubic_downscale
 from zoo.sr.losses import PIXEL_LOSSES
 from zoo.sr.metrics import psnr_y
 from zoo.train.recipe import Recipe, Stage
@@ -81,18 +82,27 @@ class SuperResolution:
 
     Args:
         recipe: loss, stages and the number of photographs set aside.
-        folder: photographs; their degraded versions are made by the protocol's `imresize`.
+        folder: photographs.
         scale: the network's.
         device: where the pixels are kept.
+        degrade: makes a photograph's input; the protocol's bicubic `imresize` if left out.
+        inputs: folder of ready-made inputs under the photographs' names, instead of `degrade`.
     """
 
     score = "psnr_y"
 
     def __init__(
-        self, recipe: SRRecipe, folder: Path, *, scale: int, device: torch.device | str
+        self,
+        recipe: SRRecipe,
+        folder: Path,
+        *,
+        scale: int,
+        device: torch.device | str,
+        degrade: Degradation = bicubic_downscale,
+        inputs: Path | None = None,
     ) -> None:
         train, held_out = split_held_out(list_images(folder), recipe.held_out)
-        load = partial(load_pair, scale=scale)
+        load = partial(load_pair, scale=scale, degrade=degrade, inputs=inputs)
         with ThreadPoolExecutor() as pool:
             self.patches = PairedPatches(list(pool.map(load, train)), scale=scale, device=device)
             self.held_out = [centre(pair, scale, 256) for pair in pool.map(load, held_out)]
@@ -108,7 +118,7 @@ class SuperResolution:
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Mean luma PSNR in dB over the middles (256 × 256) of the held-out photographs."""
+        """Mean luma PSNR in dB over the middles (256×256) of the held-out photographs."""
         scores = []
         for pair in self.held_out:
             x = torch.from_numpy(pair.input).to(self.device).permute(2, 0, 1)[None] / 255
