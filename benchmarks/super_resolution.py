@@ -78,7 +78,7 @@ def train(
         trainer = Trainer(model, plan, out or Path("runs") / recipe.stem)
         task = SuperResolution(plan, data, scale=model.scale, device=trainer.device)
         done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
-        print(
+        trainer.accelerator.print(
             f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}"
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -253,6 +254,25 @@ def test_smoke_runs_the_whole_path(tmp_path: Path) -> None:
     history = json.loads((tmp_path / "history.json").read_text())
     assert [row["step"] for row in history] == [1, 2, 3, 4]
     assert zoo.load_model(tmp_path / "best").scale == 4
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(tmp_path: Path) -> None:
+    """As `accelerate launch` does on two GPUs: each process draws patches of its own."""
+    recipe = ROOT / "benchmarks" / "recipes" / "srresnet_x4.yaml"
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    histories = []
+    for name, prefix in {"two": launch, "one": []}.items():
+        subprocess.run(
+            [sys.executable, *prefix, str(SCRIPT), "train", str(recipe), "--smoke",
+             "--out", str(tmp_path / name)],
+            check=True, capture_output=True, env=os.environ | {"ACCELERATE_USE_CPU": "true"},
+        )  # fmt: skip
+        histories.append(json.loads((tmp_path / name / "history.json").read_text()))
+        assert zoo.load_model(tmp_path / name / "best").scale == 4
+    two, one = ([row["loss"] for row in history] for history in histories)
+    assert len(two) == len(one) == 4
+    assert two[0] != one[0]  # the mean over both processes' patches
 
 
 def test_a_start_names_what_was_copied(tmp_path: Path) -> None:

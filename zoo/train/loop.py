@@ -172,8 +172,8 @@ class Trainer:
         return bool(self.accelerator.reduce(late) > 0)
 
     def _mean_loss(self) -> float:
-        """Mean since the last call. The first loss that is not finite ends the run."""
-        losses = torch.stack(self.pending).cpu()
+        """Mean since the last call. The first loss that is not finite ends the run, everywhere."""
+        losses = self.accelerator.reduce(torch.stack(self.pending), "mean").cpu()
         self.pending = []
         if not losses.isfinite().all():
             first = int((~losses.isfinite()).nonzero()[0])
