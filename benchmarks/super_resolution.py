@@ -7,6 +7,7 @@ python benchmarks/super_resolution.py eval bicubic --scale 2 --data DIR
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 import re
@@ -153,7 +154,7 @@ def cost(model: nn.Module) -> dict[str, Any]:
     """Parameters, and multiply-adds for one result of 1280×720 pixels, as the literature counts."""
     height, width = 720 // model.scale, 1280 // model.scale
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
-        model.to("meta")(torch.empty(1, 3, height, width))
+        copy.deepcopy(model).to("meta")(torch.empty(1, 3, height, width))
     return {
         "parameters": sum(p.numel() for p in model.parameters()),
         "multiply_adds_720p": counter.get_total_flops() // 2,

@@ -1,0 +1,92 @@
+"""The benchmark's commands, on two small pictures."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+import zoo
+from zoo.sr.imresize import bicubic_downscale, bicubic_upscale
+from zoo.sr.metrics import psnr_y
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "super_resolution.py"
+
+
+@pytest.fixture(scope="module")
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("super_resolution", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """A set of two pictures under tmp_path, one of odd size and one grey."""
+    folder = tmp_path / "benchmark" / "Two"
+    folder.mkdir(parents=True)
+    Image.fromarray(skimage.data.astronaut()[:65, :71]).save(folder / "colour.png")
+    Image.fromarray(skimage.data.camera()[200:260, 200:264]).save(folder / "grey.png")
+    return tmp_path
+
+
+def run(script: ModuleType, *arguments: object) -> Result:
+    return CliRunner().invoke(script.app, [str(argument) for argument in arguments])
+
+
+def test_bicubic_is_measured_by_the_protocol(script: ModuleType, pictures: Path) -> None:
+    outcome = run(
+        script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Two",
+        "--out", pictures / "out",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    result = json.loads((pictures / "out" / "bicubic_x2.json").read_text())
+    original = np.asarray(Image.open(pictures / "benchmark" / "Two" / "colour.png"))[:64, :70]
+    expected = psnr_y(bicubic_upscale(bicubic_downscale(original, 2), 2), original, crop=2)
+    images = result["sets"]["Two"]["images"]
+    assert images["colour"]["psnr_y"] == pytest.approx(expected)
+    assert result["sets"]["Two"]["psnr_y"] == pytest.approx(
+        (images["colour"]["psnr_y"] + images["grey"]["psnr_y"]) / 2
+    )
+    assert f"{result['sets']['Two']['psnr_y']:.2f}" in outcome.output
+    assert "psnr_y" in result["protocol"]
+    assert result["environment"]["libraries"]["torch"]
+
+
+def test_a_saved_model_and_a_weight_file_are_measured_alike(
+    script: ModuleType, pictures: Path
+) -> None:
+    """The folder that a run leaves, and its weight file with the model's name."""
+    net = zoo.create_model("srresnet_x2")
+    zoo.save_model(net, pictures / "mine")
+    options = ["--data", pictures, "--sets", "Two", "--out", pictures / "out"]
+    assert run(script, "eval", pictures / "mine", *options).exit_code == 0
+    file = pictures / "mine" / "model.safetensors"
+    outcome = run(script, "eval", "srresnet_x2", "--weights", file, *options)
+    assert outcome.exit_code == 0, outcome.output
+    first, second = (
+        json.loads((pictures / "out" / f"{name}.json").read_text()) for name in ("mine", "model")
+    )
+    assert first["sets"]["Two"]["psnr_y"] == second["sets"]["Two"]["psnr_y"]
+    assert first["weights_sha256"] == second["weights_sha256"]
+    assert first["parameters"] == 1_369_859
+    # 16 blocks of two convolutions, head, fuse, upsampler and tail, counted by hand.
+    low, high = 360 * 640, 720 * 1280
+    by_hand = low * 9 * (3 * 64 + 33 * 64 * 64 + 64 * 256) + high * 9 * 64 * 3
+    assert first["multiply_adds_720p"] == by_hand
+
+
+def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
+    assert run(script, "eval", "bicubic", "--data", pictures).exit_code == 2
+    unknown = run(script, "eval", "srresnet_x3", "--data", pictures)
+    assert "no model called 'srresnet_x3'" in str(unknown.exception)
+    nowhere = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Three")
+    assert "The set Three is in neither" in str(nowhere.exception)
