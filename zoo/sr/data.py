@@ -125,15 +125,18 @@ class PairedPatches:
         Args:
             size: patches in the batch.
             patch: side of the input patch in pixels.
-            generator: on the device of the pixels; its state decides all.
+            generator: its state decides all.
 
         Returns:
             inputs `[size, 3, patch, patch]` and targets `[size, 3, scale·patch, scale·patch]`,
-            float32 in [0, 1].
+            float32 in [0, 1], on the device of the pixels.
         """
 
         def uniform() -> Tensor:
-            return torch.rand(size, generator=generator, device=self.device, dtype=torch.float64)
+            drawn = torch.rand(
+                size, generator=generator, device=generator.device, dtype=torch.float64
+            )
+            return drawn.to(self.device)
 
         image = (uniform() * len(self.names)).long()
         height, width = self.sizes[image].unbind(1)

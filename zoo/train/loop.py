@@ -38,7 +38,7 @@ class Task(Protocol[S]):
     score: str
 
     def batch(self, stage: S, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Inputs and targets on the training device, decided by the generator's state alone."""
+        """Inputs and targets, decided by the generator's state alone."""
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         """A scalar."""
@@ -133,7 +133,7 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             generator.manual_seed(self._seed())
-            inputs, targets = task.batch(stage, generator)
+            inputs, targets = (x.to(self.device) for x in task.batch(stage, generator))
             with autocast:
                 prediction = forward(inputs)
             loss = task.loss(prediction.float(), targets)
@@ -173,7 +173,7 @@ class Trainer:
 
     def _mean_loss(self) -> float:
         """Mean since the last call. The first loss that is not finite ends the run, everywhere."""
-        losses = self.accelerator.reduce(torch.stack(self.pending), "mean").cpu()
+        losses: Tensor = self.accelerator.reduce(torch.stack(self.pending), "mean").cpu()
         self.pending = []
         if not losses.isfinite().all():
             first = int((~losses.isfinite()).nonzero()[0])

@@ -77,6 +77,15 @@ def centre(pair: Pair, scale: int, side: int) -> Pair:
     return Pair(pair.name, target, pair.input[top : top + size, left : left + size])
 
 
+def storage(pairs: Sequence[Pair], device: torch.device | str) -> torch.device:
+    """Where the pixels go: to the training device if they take at most half of what is free."""
+    device = torch.device(device)
+    needed = sum(pair.target.nbytes + pair.input.nbytes for pair in pairs)
+    if device.type == "cuda" and needed > torch.cuda.mem_get_info(device)[0] // 2:
+        return torch.device("cpu")
+    return device
+
+
 class SuperResolution:
     """Batches from a folder of photographs, a pixel loss, and luma PSNR on held-out photographs.
 
@@ -84,7 +93,7 @@ class SuperResolution:
         recipe: loss, stages and the number of photographs set aside.
         folder: photographs.
         scale: the network's.
-        device: where the pixels are kept.
+        device: the one that trains.
         degrade: makes a photograph's input; the protocol's bicubic `imresize` if left out.
         inputs: folder of ready-made inputs under the photographs' names, instead of `degrade`.
     """
@@ -104,8 +113,9 @@ class SuperResolution:
         train, held_out = split_held_out(list_images(folder), recipe.held_out)
         load = partial(load_pair, scale=scale, degrade=degrade, inputs=inputs)
         with ThreadPoolExecutor() as pool:
-            self.patches = PairedPatches(list(pool.map(load, train)), scale=scale, device=device)
+            pairs = list(pool.map(load, train))
             self.held_out = [centre(pair, scale, 256) for pair in pool.map(load, held_out)]
+        self.patches = PairedPatches(pairs, scale=scale, device=storage(pairs, device))
         self.patches.check_patch(max(stage.patch for stage in recipe.stages))
         self.scale, self.device = scale, device
         self.pixel_loss = PIXEL_LOSSES[recipe.loss]
