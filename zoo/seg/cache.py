@@ -1,0 +1,138 @@
+"""Resized copies of a folder of pairs, kept on disk: decoding is the slow part of small sizes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from zoo.download import cache_folder
+from zoo.errors import DataError
+from zoo.seg.folders import Pair, Runs, load_resized
+
+VERSION = 1  # to be raised when the same files would give other pixels
+CHUNK = 64  # pairs decoded before they are written
+
+Copies = tuple[NDArray[np.uint8], NDArray[np.uint8]]
+
+
+def resized_copies(
+    folder: Path,
+    pairs: Sequence[Pair],
+    size: int,
+    *,
+    classes: int = 1,
+    allow_empty: bool = False,
+    cache: Path | None = None,
+) -> Copies:
+    """All pairs of a folder as squares, from the cache, which is built if need be.
+
+    A copy belongs to the names, sizes and times of change of its files: after a change it is built
+    anew and the old one deleted. It appears whole or not at all; of several processes that want it
+    at once, one builds and the others wait.
+
+    Args:
+        folder: what the pairs were listed from; one copy of it is kept a size.
+        pairs: all that `list_pairs` gave, not a part of them: a split picks rows of the copy.
+        size: side of the squares in pixels.
+        classes, allow_empty: see `load_pair`.
+        cache: where copies are kept, by default `resized/` in zoo's cache folder.
+
+    Returns:
+        Images `[N, 3, size, size]` and masks `[N, size, size]`, uint8, mapped into memory: pages
+        are read when touched and shared between processes; writing to them changes no file.
+
+    Raises:
+        DataError: a pair that can't be used, or a cache that can't be written.
+    """
+    root = cache_folder() / "resized" if cache is None else cache
+    place = root / f"{folder.resolve().name}-{size}-{digest(folder.resolve(), classes)}"
+    states = [state_of(part, folder) for pair in pairs for part in (pair.image, pair.mask)]
+    entry = place / digest(VERSION, allow_empty, *states)
+    if copies := open_copies(entry, len(pairs), size):
+        return copies
+    load = partial(load_resized, size=size, classes=classes, allow_empty=allow_empty)
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with FileLock(place / "lock"):
+            copies = open_copies(entry, len(pairs), size)  # another process may have been faster
+            if not copies:
+                with replacing_all(entry) as part, ThreadPoolExecutor() as pool:
+                    chunks = (pairs[i : i + CHUNK] for i in range(0, len(pairs), CHUNK))
+                    squares = (square for chunk in chunks for square in pool.map(load, chunk))
+                    bar = tqdm(squares, f"Resizing to {size} px", len(pairs), disable=None)
+                    write_copies(bar, part, len(pairs), size)
+                copies = open_copies(entry, len(pairs), size)
+    except OSError as error:
+        raise DataError(f"Resized copies can't be kept in {place}: {error.strerror}.") from error
+    if not copies:
+        raise DataError(f"The resized copies in {entry} can't be read back.")
+    return copies
+
+
+def digest(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+
+
+def state_of(source: Path | Runs, folder: Path) -> tuple[object, ...]:
+    """What tells a file, or a row of a table, from its earlier self."""
+    if isinstance(source, Runs):
+        return (source.text,)
+    try:
+        state = source.stat()
+    except OSError:
+        return (source,)  # reading it will say what is wrong
+    return source.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns
+
+
+def open_copies(entry: Path, count: int, size: int) -> Copies | None:
+    """The copies in a folder, or None if they are not there or not whole."""
+    try:
+        images = np.load(entry / "images.npy", mmap_mode="c")
+        masks = np.load(entry / "masks.npy", mmap_mode="c")
+    except (OSError, ValueError):
+        return None
+    whole = images.shape == (count, 3, size, size) and masks.shape == (count, size, size)
+    return (images, masks) if whole else None
+
+
+def write_copies(
+    squares: Iterator[Copies] | tqdm[Copies], folder: Path, count: int, size: int
+) -> None:
+    """Writes images.npy and masks.npy pair by pair. (A full disk kills who writes through mmap.)"""
+    header = {"descr": "|u1", "fortran_order": False}
+    with (folder / "images.npy").open("wb") as images, (folder / "masks.npy").open("wb") as masks:
+        np.lib.format.write_array_header_1_0(images, {**header, "shape": (count, 3, size, size)})
+        np.lib.format.write_array_header_1_0(masks, {**header, "shape": (count, size, size)})
+        for image, mask in squares:
+            images.write(image.tobytes())
+            masks.write(mask.tobytes())
+
+
+@contextmanager
+def replacing_all(entry: Path) -> Iterator[Path]:
+    """A temporary folder that becomes `entry`, and its parent's only folder, if the block succeeds.
+
+    What was there before, of an earlier state or of a killed process, is deleted first, so that
+    two copies never need their space on the disk at once.
+    """
+    for folder in entry.parent.iterdir():
+        if folder.is_dir():  # all but the lock
+            shutil.rmtree(folder)
+    part = entry.with_suffix(f".{os.getpid()}.part")
+    part.mkdir()
+    try:
+        yield part
+        part.rename(entry)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)

@@ -1,0 +1,31 @@
+"""Images and masks at another size, the same way for training, measuring and predicting.
+
+Images: bilinear, the triangle widened by the factor where it shrinks (antialiased), as in
+`F.interpolate(mode="bilinear", antialias=True)`. Masks: the nearest pixel, counted from pixel
+centres ("nearest-exact"), so that a class is never mixed with another.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+Pixels = NDArray[np.uint8]
+
+
+def resize_image(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """`[h, w, 3]` uint8 to `[height, width, 3]`, `size` = (height, width)."""
+    return _resize(pixels, size, Image.Resampling.BILINEAR)
+
+
+def resize_mask(mask: Pixels, size: tuple[int, int]) -> Pixels:
+    """`[h, w]` uint8 class numbers to `[height, width]`, `size` = (height, width)."""
+    return _resize(mask, size, Image.Resampling.NEAREST)
+
+
+def _resize(pixels: Pixels, size: tuple[int, int], method: Image.Resampling) -> Pixels:
+    height, width = size
+    if pixels.shape[:2] == size:
+        return pixels
+    return np.asarray(Image.fromarray(pixels).resize((width, height), method))

@@ -1,0 +1,71 @@
+"""Masks as run lengths, in the convention of Kaggle's Carvana Image Masking Challenge.
+
+"3 2 9 1": two pixels from the third on, one pixel at the ninth. Pixels are counted from 1, row by
+row from the top, each row from the left. (Other competitions count column by column: transpose.)
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import DataError, InputError
+
+
+def encode_runs(mask: NDArray[np.uint8]) -> str:
+    """A mask `[H, W]`, 0 = background and anything else foreground, as "start length start ..."."""
+    inside = np.concatenate([[0], mask.ravel() != 0, [0]]).astype(np.int8)
+    steps = np.diff(inside)
+    starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
+    return " ".join(map(str, np.stack([starts + 1, ends - starts], axis=1).ravel()))
+
+
+def decode_runs(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
+    """The mask `[H, W]`, 0 and 1, of a text of runs; the empty text is an empty mask.
+
+    Args:
+        text: runs in order, as `encode_runs` writes them.
+        shape: height and width.
+
+    Raises:
+        InputError: no pairs of positive whole numbers, runs that overlap, or that leave the image.
+    """
+    height, width = shape
+    try:
+        starts, lengths = np.array(text.split(), dtype=np.int64).reshape(-1, 2).T
+    except ValueError as error:
+        raise InputError("Runs are pairs of whole numbers, start and length.") from error
+    starts = starts - 1
+    ends = starts + lengths
+    if (starts < 0).any() or (lengths < 1).any():
+        raise InputError("Runs start at 1 or later and have at least one pixel.")
+    if (starts[1:] < ends[:-1]).any():
+        raise InputError("Runs overlap or are out of order.")
+    if len(ends) and ends[-1] > height * width:
+        raise InputError(
+            f"The runs end at pixel {ends[-1]:,}, and {width} × {height} has {height * width:,}."
+        )
+    steps = np.zeros(height * width + 1, np.int8)
+    steps[starts] += 1
+    steps[ends] -= 1
+    return steps[:-1].cumsum(dtype=np.uint8).reshape(height, width)
+
+
+def read_runs(file: Path) -> dict[str, str]:
+    """The table `train_masks.csv` (columns img, rle_mask): runs by the image's name without suffix.
+
+    Raises:
+        DataError: the file can't be read or has other columns.
+    """
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            rows = csv.DictReader(stream)
+            missing = {"img", "rle_mask"} - set(rows.fieldnames or ())
+            if missing:
+                raise DataError(f"{file} lacks the column {' and '.join(sorted(missing))}.")
+            return {Path(row["img"]).stem: row["rle_mask"] or "" for row in rows}
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{file} can't be read as a table of runs: {error}.") from error

@@ -1,0 +1,66 @@
+"""Who trains, who chooses checkpoints, who is measured: always whole groups (cars)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from zoo.errors import DataError, InputError
+from zoo.seg.folders import Pair, groups_of
+
+
+@dataclass(frozen=True)
+class Split:
+    """Row numbers in the list of pairs.
+
+    train: to learn from. held_out: to choose checkpoints by. validation: for the final figure.
+    """
+
+    train: list[int]
+    held_out: list[int]
+    validation: list[int]
+
+
+def lesson_split(pairs: Sequence[Pair], *, validation: int = 63, held_out: int = 20) -> Split:
+    """The lesson's split: the first groups by name validate, here 63 cars (1,008 photographs).
+
+    Of the others, the last `held_out` are set aside for choosing checkpoints.
+
+    Raises:
+        DataError: nothing would be left to train on.
+    """
+    return by_groups(pairs, groups_of(pairs)[:validation], held_out=held_out)
+
+
+def k_fold(pairs: Sequence[Pair], *, folds: int, fold: int, held_out: int = 20) -> Split:
+    """Fold number `fold` of `folds`: a stretch of the sorted groups validates.
+
+    Of the others, the last `held_out` are set aside for choosing checkpoints.
+
+    Raises:
+        InputError: a fold that does not exist.
+        DataError: fewer groups than folds, or nothing left to train on.
+    """
+    if not 0 <= fold < folds:
+        raise InputError(f"Of {folds} folds there are numbers 0 to {folds - 1}, not {fold}.")
+    groups = groups_of(pairs)
+    if len(groups) < folds:
+        raise DataError(f"{len(groups)} groups of images can't be split into {folds} folds.")
+    start, end = fold * len(groups) // folds, (fold + 1) * len(groups) // folds
+    return by_groups(pairs, groups[start:end], held_out=held_out)
+
+
+def by_groups(pairs: Sequence[Pair], validation: Collection[str], *, held_out: int) -> Split:
+    """A split whose validation groups are given."""
+    others = [group for group in groups_of(pairs) if group not in validation]
+    if len(others) <= held_out:
+        raise DataError(
+            f"{len(others) + len(validation)} groups of images are too few to set "
+            f"{len(validation)} aside for validation and {held_out} for choosing checkpoints."
+        )
+    train = set(others[: len(others) - held_out])
+
+    def rows(side: Collection[str]) -> list[int]:
+        return [row for row, pair in enumerate(pairs) if pair.group in side]
+
+    return Split(rows(train), rows(set(others) - train), rows(set(validation)))
