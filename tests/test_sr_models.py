@@ -40,7 +40,7 @@ def test_icnr_equals_nearest_enlargement_of_a_convolution(scale: int) -> None:
 
 @pytest.mark.parametrize("scale", [2, 3])
 def test_every_shuffle_starts_without_checkerboard(scale: int) -> None:
-    shuffled = PixelShuffleUpsample(4, scale)(torch.randn(1, 4, 5, 5))
+    shuffled = PixelShuffleUpsample(4, 4, scale)(torch.randn(1, 4, 5, 5))
     cells = shuffled.unfold(2, scale, scale).unfold(3, scale, scale)
     assert torch.equal(cells, cells[..., :1, :1].expand_as(cells))
 

@@ -53,29 +53,58 @@ def icnr_(conv: nn.Conv2d, scale: int) -> None:
 
 
 class PixelShuffleUpsample(nn.Sequential):
-    """3×3 convolution to scale² times the channels, then sub-pixel shuffle, with ICNR."""
+    """Convolution to scale² times the channels, then sub-pixel shuffle, with ICNR."""
 
-    def __init__(self, width: int, scale: int) -> None:
-        conv = nn.Conv2d(width, width * scale**2, 3, padding=1)
+    def __init__(self, inputs: int, outputs: int, scale: int, *, kernel: int = 3) -> None:
+        conv = nn.Conv2d(inputs, outputs * scale**2, kernel, padding=kernel // 2)
         icnr_(conv, scale)
         super().__init__(conv, nn.PixelShuffle(scale))
 
 
 class NearestUpsample(nn.Sequential):
-    """Nearest-neighbour enlargement, then a 3×3 convolution (Odena et al., Distill 2016)."""
+    """Nearest-neighbour enlargement, then a convolution (Odena et al., Distill 2016)."""
 
-    def __init__(self, width: int, scale: int) -> None:
+    def __init__(self, inputs: int, outputs: int, scale: int, *, kernel: int = 3) -> None:
         super().__init__(
             nn.Upsample(scale_factor=scale, mode="nearest"),
-            nn.Conv2d(width, width, 3, padding=1),
+            nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2),
         )
 
 
 class TransposedUpsample(nn.ConvTranspose2d):
     """Transposed convolution of stride `scale`; its kernels of scale + 2 pixels overlap."""
 
-    def __init__(self, width: int, scale: int) -> None:
-        super().__init__(width, width, scale + 2, stride=scale, padding=1)
+    def __init__(self, inputs: int, outputs: int, scale: int) -> None:
+        super().__init__(inputs, outputs, scale + 2, stride=scale, padding=1)
+
+
+def upsample_step(
+    kind: UpsamplerKind, inputs: int, outputs: int, scale: int, *, kernel: int = 3
+) -> nn.Module:
+    """One enlargement of `[N, inputs, H, W]` to `[N, outputs, scale·H, scale·W]`.
+
+    Args:
+        kind: "pixelshuffle" (ICNR), "nearest" (then a convolution) or "transposed".
+        kernel: odd side of the convolution's kernel, with "pixelshuffle" and "nearest".
+
+    Raises:
+        OptionError: unknown `kind`.
+    """
+    check_kind(kind)
+    if kind == "pixelshuffle":
+        return PixelShuffleUpsample(inputs, outputs, scale, kernel=kernel)
+    if kind == "nearest":
+        return NearestUpsample(inputs, outputs, scale, kernel=kernel)
+    return TransposedUpsample(inputs, outputs, scale)
+
+
+def check_kind(kind: UpsamplerKind) -> None:
+    """Raise OptionError unless there is an upsampler of that kind."""
+    kinds = get_args(UpsamplerKind)
+    if kind not in kinds:
+        raise OptionError(
+            f"Unknown upsampler {kind!r}: choose {', '.join(kinds)}.{did_you_mean(kind, kinds)}"
+        )
 
 
 class Upsampler(nn.Sequential):
@@ -91,17 +120,10 @@ class Upsampler(nn.Sequential):
     """
 
     def __init__(self, width: int, scale: int, kind: UpsamplerKind = "pixelshuffle") -> None:
-        steps = {
-            "pixelshuffle": PixelShuffleUpsample,
-            "nearest": NearestUpsample,
-            "transposed": TransposedUpsample,
-        }
-        if kind not in steps:
-            kinds = get_args(UpsamplerKind)
-            raise OptionError(
-                f"Unknown upsampler {kind!r}: choose {', '.join(kinds)}.{did_you_mean(kind, kinds)}"
-            )
-        super().__init__(*(steps[kind](width, factor) for factor in factorise(scale)))
+        check_kind(kind)
+        super().__init__(
+            *(upsample_step(kind, width, width, factor) for factor in factorise(scale))
+        )
         # Radius that one output pixel sees, in input pixels. A shuffle's convolution works on the
         # grid before its factor, "nearest" on the grid after it.
         self.radius, grid = 0.0, 1
