@@ -16,6 +16,8 @@ import sys
 import typing
 
 if typing.TYPE_CHECKING:
+    import collections.abc
+
     import torch
 
 dependencies = ["torch", "safetensors", "huggingface_hub"]
@@ -88,7 +90,130 @@ def srresnet_lesson_x4(pretrained: bool = True, *, weights: str | None = None) -
     return _create("srresnet_lesson_x4", pretrained, weights)
 
 
-def _create(name: str, pretrained: bool, weights: str | None) -> torch.nn.Module:
+def simple_up34(
+    pretrained: bool = True,
+    *,
+    weights: str | None = None,
+    encoder_weights: str | None = None,
+    classes: int | None = None,
+    in_chans: int | None = None,
+) -> torch.nn.Module:
+    """The lesson's ResNet34 without skips: float [N, in_chans, H, W] in [0, 1], any size from 32,
+    to logits [N, classes, H, W].
+
+    pretrained: load the default weights; False gives a random start.
+    weights: a tag, "hf-hub:org/repo@revision", an https URL or a *.safetensors file.
+    encoder_weights: with pretrained=False, "default" (ImageNet) or a *.safetensors file.
+    classes, in_chans: those of the weights, else 1 and 3.
+    The model is in eval mode. Where no weights exist the error lists those that do.
+    """
+    return _create(
+        "simple_up34",
+        pretrained,
+        weights,
+        encoder_weights=encoder_weights,
+        classes=classes,
+        in_chans=in_chans,
+    )
+
+
+def unet34(
+    pretrained: bool = True,
+    *,
+    weights: str | None = None,
+    encoder_weights: str | None = None,
+    classes: int | None = None,
+    in_chans: int | None = None,
+) -> torch.nn.Module:
+    """The lesson's U-Net on a ResNet34: float [N, in_chans, H, W] in [0, 1], any size from 32, to
+    logits [N, classes, H, W].
+
+    pretrained: load the default weights; False gives a random start.
+    weights: a tag ("carvana"), "hf-hub:org/repo@revision", an https URL or a *.safetensors file.
+    encoder_weights: with pretrained=False, "default" (ImageNet) or a *.safetensors file.
+    classes, in_chans: those of the weights, else 1 and 3.
+    The model is in eval mode. Where no weights exist the error lists those that do.
+    """
+    return _create(
+        "unet34",
+        pretrained,
+        weights,
+        encoder_weights=encoder_weights,
+        classes=classes,
+        in_chans=in_chans,
+    )
+
+
+def dynamic_unet(
+    pretrained: bool = True,
+    *,
+    weights: str | None = None,
+    encoder: str | torch.nn.Module | None = None,
+    encoder_weights: str | None = None,
+    cut: int | None = None,
+    decoder_channels: collections.abc.Sequence[int] | None = None,
+    upsampler: str | None = None,
+    classes: int | None = None,
+    in_chans: int | None = None,
+) -> torch.nn.Module:
+    """A U-Net on any encoder: float [N, in_chans, H, W] in [0, 1], any size from 32, to logits
+    [N, classes, H, W].
+
+    pretrained: load the default weights; False gives a random start.
+    weights: a tag, "hf-hub:org/repo@revision", an https URL or a *.safetensors file.
+    encoder: a name of timm's ("resnet34" if left out), "torchvision:NAME", an nn.Sequential, of
+        which the first `cut` children are used, or a module that returns a list of feature maps.
+    encoder_weights: with pretrained=False, "default" (ImageNet) or a *.safetensors file.
+    decoder_channels: one width for each doubling, from deep to shallow.
+    upsampler: "pixelshuffle", "transposed" or "nearest".
+    classes, in_chans: those of the weights, else 1 and 3.
+    Weights fix all of these. The model is in eval mode.
+    """
+    return _create(
+        "dynamic_unet",
+        pretrained,
+        weights,
+        encoder=encoder,
+        encoder_weights=encoder_weights,
+        cut=cut,
+        decoder_channels=decoder_channels,
+        upsampler=upsampler,
+        classes=classes,
+        in_chans=in_chans,
+    )
+
+
+def fpn(
+    pretrained: bool = True,
+    *,
+    weights: str | None = None,
+    encoder: str | torch.nn.Module | None = None,
+    encoder_weights: str | None = None,
+    cut: int | None = None,
+    classes: int | None = None,
+    in_chans: int | None = None,
+) -> torch.nn.Module:
+    """A feature pyramid network on any encoder: float [N, in_chans, H, W] in [0, 1], any size from
+    32, to logits [N, classes, H, W].
+
+    The options are those of dynamic_unet. The model is in eval mode.
+    """
+    return _create(
+        "fpn",
+        pretrained,
+        weights,
+        encoder=encoder,
+        encoder_weights=encoder_weights,
+        cut=cut,
+        classes=classes,
+        in_chans=in_chans,
+    )
+
+
+def _create(
+    name: str, pretrained: bool, weights: str | None, **options: typing.Any
+) -> torch.nn.Module:
+    """Create a model in eval mode; an option that is None is left to the weights, or to zoo."""
     from zoo.errors import OptionError
     from zoo.registry import create_model
 
@@ -96,4 +221,5 @@ def _create(name: str, pretrained: bool, weights: str | None) -> torch.nn.Module
         raise OptionError(f"pretrained=False and weights={weights!r} contradict each other.")
     if weights is None and pretrained:
         weights = "default"
-    return create_model(name, weights=weights).eval()
+    given = {option: value for option, value in options.items() if value is not None}
+    return create_model(name, weights=weights, **given).eval()

@@ -29,7 +29,7 @@ P = ParamSpec("P")
 M = TypeVar("M", bound="ZooModel")
 
 # Importing these packages registers the models that ship with zoo.
-_MODEL_PACKAGES = ("zoo.sr",)
+_MODEL_PACKAGES = ("zoo.sr", "zoo.seg")
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,10 @@ def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
             bound = signature.bind(*args, **options)
             bound.apply_defaults()
             model = builder(*args, **options)
-            model.config = {"architecture": name, "options": dict(bound.arguments)}
+            # Where an encoder's start came from is no part of what the model is: weights of the
+            # whole model replace it, and a path on this machine should not travel with them.
+            start = {"encoder_weights": None} if "encoder_weights" in bound.arguments else {}
+            model.config = {"architecture": name, "options": {**bound.arguments, **start}}
             return model
 
         _models[name] = Model(name, task, build)

@@ -1,0 +1,101 @@
+"""A feature pyramid network with the segmentation branch of Panoptic FPN.
+
+Lin et al., "Feature pyramid networks for object detection" (arXiv:1612.03144); Kirillov et al.,
+"Panoptic feature pyramid networks" (arXiv:1901.02446).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.registry import register_model
+from zoo.seg.encoders import make_encoder
+from zoo.seg.model import SegmentationModel, check_classes
+
+
+class Branch(nn.Module):
+    """Brings a map of the pyramid to the finest stride: [3×3 convolution, group norm, ReLU, enlarge
+    by 2], once for each doubling; where there is none to do, once without the enlargement.
+    """
+
+    def __init__(self, inputs: int, width: int, *, doublings: int) -> None:
+        super().__init__()
+        self.doublings = doublings
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(inputs if i == 0 else width, width, 3, padding=1, bias=False),
+                nn.GroupNorm(32, width),
+                nn.ReLU(inplace=True),
+            )
+            for i in range(max(1, doublings))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+            if self.doublings:
+                x = enlarge(x, 2)
+        return x
+
+
+def enlarge(x: Tensor, scale: int) -> Tensor:
+    return F.interpolate(x, (scale * x.shape[2], scale * x.shape[3]), mode="bilinear")
+
+
+class FPNDecoder(nn.Module):
+    """Top-down pyramid, one branch for each of its maps, their sum, and the classes.
+
+    Maps of stride 4 and more take part; the logits are enlarged from stride 4.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[int],
+        strides: Sequence[int],
+        *,
+        width: int = 256,
+        branch_width: int = 128,
+        classes: int = 1,
+    ) -> None:
+        super().__init__()
+        self.finest = min(4, strides[-1])
+        self.first = sum(stride < self.finest for stride in strides)  # maps left out
+        self.laterals = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels[self.first :])
+        self.branches = nn.ModuleList(
+            Branch(width, branch_width, doublings=(stride // self.finest).bit_length() - 1)
+            for stride in strides[self.first :]
+        )
+        self.head = nn.Conv2d(branch_width, classes, 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        x: Tensor | None = None
+        total: Tensor | None = None
+        levels = zip(maps[self.first :], self.laterals, self.branches, strict=True)
+        for features, lateral, branch in reversed(list(levels)):
+            across = lateral(features)
+            x = across if x is None else across + F.interpolate(x, features.shape[-2:])
+            total = branch(x) if total is None else total + branch(x)
+        return enlarge(self.head(total), self.finest)
+
+
+@register_model(task="segmentation")
+def fpn(
+    *,
+    encoder: str | nn.Module = "resnet34",
+    encoder_weights: str | Path | None = None,
+    cut: int | None = None,
+    classes: int = 1,
+    in_chans: int = 3,
+) -> SegmentationModel:
+    """A feature pyramid network on any encoder.
+
+    encoder, encoder_weights, cut, in_chans: see `zoo.seg.encoders.make_encoder`.
+    """
+    check_classes(classes)
+    pyramid = make_encoder(encoder, weights=encoder_weights, in_chans=in_chans, cut=cut)
+    decoder = FPNDecoder(pyramid.channels, pyramid.strides, classes=classes)
+    return SegmentationModel(pyramid, decoder, classes=classes)

@@ -1,0 +1,86 @@
+"""The base class of the segmentation networks: encoder, decoder, and images of any size."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.errors import InputError
+from zoo.model import ZooModel
+from zoo.seg.encoders import Encoder
+
+SMALLEST = 32  # pixels a side
+
+
+class SegmentationModel(ZooModel):
+    """Image to logits. The image is padded by replication to what the encoder needs, and the logits
+    are cropped back.
+
+    Args:
+        encoder: image → feature maps.
+        decoder: feature maps → `[N, classes, H, W]` at the size of the padded image.
+        classes: of the decoder.
+
+    Shape: float `[N, in_chans, H, W]` in [0, 1], any H and W from 32 → logits `[N, classes, H, W]`.
+
+    Raises:
+        InputError: a tensor of another kind or with smaller images; in training, so few pixels
+            that batch norm sees one value per channel.
+    """
+
+    def __init__(self, encoder: Encoder, decoder: nn.Module, *, classes: int) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.decoder = decoder
+        self.classes = classes
+        self.in_chans = encoder.in_chans
+
+    def forward(self, x: Tensor) -> Tensor:
+        self._check(x)
+        height, width = x.shape[-2:]
+        multiple = self.encoder.multiple
+        rows, columns = (height + multiple - 1) // multiple, (width + multiple - 1) // multiple
+        padding = (0, columns * multiple - width, 0, rows * multiple - height)
+        try:
+            logits: Tensor = self.decoder(self.encoder(F.pad(x, padding, mode="replicate")))
+        except ValueError as error:
+            if "more than 1 value per channel" not in str(error):
+                raise
+            raise InputError(
+                f"Batch norm can't learn from {len(x)} image of {height} × {width} pixels, which"
+                " leaves it one value per channel: use a larger batch or larger images."
+            ) from error
+        return logits[..., :height, :width]
+
+    def layer_groups(self) -> dict[str, dict[str, nn.Parameter]]:
+        """Return the parameters by name in three groups, "early", "late" and "decoder", for
+        learning rates that grow towards the output. The encoder declares the boundary between the
+        first two.
+        """
+        early = {f"encoder.{name}" for name in self.encoder.early_parameters()}
+        groups: dict[str, dict[str, nn.Parameter]] = {"early": {}, "late": {}, "decoder": {}}
+        for name, parameter in self.named_parameters():
+            late = "late" if name.startswith("encoder.") else "decoder"
+            groups["early" if name in early else late][name] = parameter
+        return groups
+
+    def _check(self, x: Tensor) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_chans or not x.is_floating_point():
+            raise InputError(
+                f"This network takes float images [N, {self.in_chans}, H, W] in [0, 1],"
+                f" not {x.dtype} {list(x.shape)}."
+            )
+        if x.shape[2] < SMALLEST or x.shape[3] < SMALLEST:
+            raise InputError(
+                f"Images must have {SMALLEST} pixels a side or more, not"
+                f" {x.shape[2]} × {x.shape[3]}: enlarge them first."
+            )
+
+
+def check_classes(classes: int) -> None:
+    """Raise InputError unless there is at least one class."""
+    if classes < 1:
+        raise InputError(
+            f"classes is the number of maps of logits, 1 for an object before its background,"
+            f" not {classes}."
+        )

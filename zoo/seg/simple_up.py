@@ -1,0 +1,50 @@
+"""The lesson's first segmentation net: a ResNet34 and transposed convolutions, without skips.
+
+fast.ai, "Cutting edge deep learning for coders", part 2 (2018), lesson 14, notebook `carvana`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.registry import register_model
+from zoo.seg.encoders import make_encoder
+from zoo.seg.model import SegmentationModel, check_classes
+
+
+class SimpleUp(nn.Module):
+    """Enlarges the deepest map by 32: four times [transposed convolution, ReLU, batch norm], then a
+    transposed convolution to the classes.
+    """
+
+    def __init__(self, inputs: int, *, width: int = 256, classes: int = 1) -> None:
+        super().__init__()
+        self.layers = nn.Sequential()
+        for channels in (inputs, width, width, width):
+            self.layers.extend(
+                [nn.ConvTranspose2d(channels, width, 2, stride=2), nn.ReLU(), nn.BatchNorm2d(width)]
+            )
+        self.head = nn.ConvTranspose2d(width, classes, 2, stride=2)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        logits: Tensor = self.head(self.layers(F.relu(maps[-1])))
+        return logits
+
+
+@register_model(task="segmentation")
+def simple_up34(
+    *, encoder_weights: str | Path | None = None, classes: int = 1, in_chans: int = 3
+) -> SegmentationModel:
+    """The lesson's net without skips on a ResNet34; 22,599,489 parameters.
+
+    encoder_weights: None, "default" (torchvision's ImageNet weights, which the lesson used, from
+    the Hugging Face hub) or a *.safetensors file with the names of ResNet34.
+    """
+    check_classes(classes)
+    encoder = make_encoder("resnet34.tv_in1k", weights=encoder_weights, in_chans=in_chans)
+    decoder = SimpleUp(encoder.channels[-1], classes=classes)
+    return SegmentationModel(encoder, decoder, classes=classes)
