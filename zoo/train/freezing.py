@@ -1,0 +1,42 @@
+"""Freezing: parameters that don't learn, and batch norm whose statistics don't move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import MethodType
+
+from torch import Tensor, nn
+
+
+def freeze(module: nn.Module) -> None:
+    """Stop the learning of a module: its parameters and its batch norm's statistics.
+
+    Survives `.train()` on the module and on anything that contains it.
+    """
+    module.requires_grad_(False)
+    freeze_statistics(module)
+
+
+def freeze_statistics(module: nn.Module) -> None:
+    """Keep a module's batch norm in eval mode, whatever `.train()` says; its parameters learn."""
+    for layer in _with_statistics(module):
+        layer.eval()
+        layer.train = MethodType(_stay, layer)  # type: ignore[method-assign]
+
+
+def unfreeze(module: nn.Module) -> None:
+    """Undo `freeze` and `freeze_statistics`; batch norm is then in the module's own mode."""
+    module.requires_grad_(True)
+    for layer in _with_statistics(module):
+        vars(layer).pop("train", None)
+        layer.train(module.training)
+
+
+def _stay(layer: nn.Module, mode: bool = True) -> nn.Module:
+    return layer
+
+
+def _with_statistics(module: nn.Module) -> Iterator[nn.Module]:
+    for layer in module.modules():
+        if isinstance(getattr(layer, "running_mean", None), Tensor):
+            yield layer
