@@ -21,6 +21,8 @@ torch.set_num_threads(1)  # inputs are tiny: a second thread costs more than it 
 # The smallest version of each model, for the tests that every model must pass.
 # A model that is not named here is tested at its default size.
 TINY_OPTIONS: dict[str, dict[str, Any]] = {
+    "dynamic_unet": {"encoder": "test_resnet"},
+    "fpn": {"encoder": "test_efficientnet"},
     "srresnet_x2": {"depth": 1, "width": 8},
     "srresnet_x4": {"depth": 1, "width": 8},
 }

@@ -14,7 +14,16 @@ import pytest
 import zoo
 
 ROOT = Path(__file__).parent.parent
-ENTRY_POINTS = ["srresnet_lesson_x2", "srresnet_lesson_x4", "srresnet_x2", "srresnet_x4"]
+ENTRY_POINTS = [
+    "dynamic_unet",
+    "fpn",
+    "simple_up34",
+    "srresnet_lesson_x2",
+    "srresnet_lesson_x4",
+    "srresnet_x2",
+    "srresnet_x4",
+    "unet34",
+]
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +107,17 @@ def test_pretrained_is_the_default(hubconf, name):
 def test_missing_weights_raise_and_name_those_that_exist(hubconf):
     with pytest.raises(zoo.ZooError, match="srresnet_lesson_x2 has no weights; those of other"):
         hubconf.srresnet_lesson_x2()
+
+
+def test_options_reach_the_model_and_may_be_left_out(hubconf):
+    model = hubconf.dynamic_unet(False, encoder="test_convnext", upsampler="nearest", classes=2)
+    assert not model.training
+    chosen = {"encoder": "test_convnext", "upsampler": "nearest", "classes": 2}
+    assert model.config["options"] == {
+        **dict.fromkeys(["encoder_weights", "cut", "decoder_channels"]),
+        **chosen,
+        "in_chans": 3,
+    }
 
 
 def test_contradicting_and_unknown_arguments_raise(hubconf):

@@ -1,30 +1,63 @@
-"""What every registered model must do; a new model gets these tests by being registered."""
+"""What every registered model must do; a new model gets these tests by being registered.
+
+The images of most tests, 33 × 40 pixels, suit both tasks and divide by nothing.
+"""
 
 from __future__ import annotations
 
 import copy
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from conftest import TINY_OPTIONS
+from torch import nn
 
 import zoo
+from zoo.registry import get_model
+
+SIZES = {
+    "super-resolution": [(1, 1), (1, 9), (7, 12), (33, 20)],
+    "segmentation": [(32, 32), (33, 47), (64, 97), (97, 32)],
+}
+SEGMENTATION = zoo.list_models(task="segmentation")
 
 
 def image(*size: int, seed: int = 0) -> torch.Tensor:
     return torch.rand(size, generator=torch.Generator().manual_seed(seed))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 12), (33, 20)])
-def test_any_size_in_scaled_size_out(tiny_model: zoo.ZooModel, size: tuple[int, int]) -> None:
-    with torch.no_grad():
-        result = tiny_model(image(2, 3, *size))
-    assert result.shape == (2, 3, size[0] * tiny_model.scale, size[1] * tiny_model.scale)
-    assert result.isfinite().all()
+@pytest.fixture
+def halo_model(model_name: str, tiny_model: zoo.ZooModel) -> zoo.ZooModel:
+    """Every model whose results can be made in tiles."""
+    if get_model(model_name).task != "super-resolution":
+        pytest.skip("sees the whole image")
+    return tiny_model
+
+
+def test_any_size_in_its_size_out(model_name: str, tiny_model: zoo.ZooModel) -> None:
+    scale = getattr(tiny_model, "scale", 1)
+    channels = getattr(tiny_model, "classes", 3)
+    for height, width in SIZES[get_model(model_name).task]:
+        with torch.no_grad():
+            result = tiny_model(image(2, 3, height, width))
+        assert result.shape == (2, channels, height * scale, width * scale)
+        assert result.isfinite().all()
+
+
+@pytest.mark.parametrize(("classes", "in_chans"), [(4, 1), (1, 5), (4, 3)])
+@pytest.mark.parametrize("name", SEGMENTATION)
+def test_classes_and_channels(name: str, classes: int, in_chans: int) -> None:
+    options = {**TINY_OPTIONS.get(name, {}), "classes": classes, "in_chans": in_chans}
+    model = zoo.create_model(name, **options)
+    for batch in (2, 3):
+        assert model(image(batch, in_chans, 32, 41)).shape == (batch, classes, 32, 41)
+    assert model.eval()(image(1, in_chans, 32, 41)).shape == (1, classes, 32, 41)
 
 
 def test_a_batch_is_its_images(tiny_model: zoo.ZooModel) -> None:
-    batch = image(3, 3, 11, 8)
+    batch = image(3, 3, 33, 40)
     with torch.no_grad():
         together = tiny_model(batch)
         alone = torch.cat([tiny_model(x[None]) for x in batch])
@@ -33,31 +66,54 @@ def test_a_batch_is_its_images(tiny_model: zoo.ZooModel) -> None:
 
 def test_gradients_reach_every_parameter(tiny_model: zoo.ZooModel) -> None:
     tiny_model.train()
-    tiny_model(image(2, 3, 9, 10)).square().mean().backward()
+    with torch.no_grad():
+        for parameter in tiny_model.parameters():
+            if not parameter.any():  # some branches start switched off, by a gain of zero
+                parameter.fill_(0.1)
+    tiny_model(image(2, 3, 33, 40)).square().mean().backward()
     unreached = [n for n, p in tiny_model.named_parameters() if p.grad is None or not p.grad.any()]
     assert unreached == []
 
 
 def test_saved_and_loaded_it_is_the_same(tiny_model: zoo.ZooModel, tmp_path: Path) -> None:
     zoo.save_model(tiny_model, tmp_path)
-    x = image(1, 3, 9, 10)
+    x = image(1, 3, 33, 40)
     with torch.no_grad():
         assert torch.equal(zoo.load_model(tmp_path)(x), tiny_model(x))
 
 
 def test_a_copy_is_equal_and_independent(tiny_model: zoo.ZooModel) -> None:
-    x = image(1, 3, 9, 10)
+    x = image(1, 3, 33, 40)
     with torch.no_grad():
         before = tiny_model(x)
         other = copy.deepcopy(tiny_model)
+        assert torch.equal(other(x), before)
         for parameter in other.parameters():
             parameter.zero_()
         assert torch.equal(tiny_model(x), before)
         assert not torch.equal(other(x), before)
 
 
+def test_two_threads_share_it(tiny_model: zoo.ZooModel) -> None:
+    images = [image(1, 3, 33 + i, 40, seed=i) for i in range(6)]
+    with torch.no_grad():
+        expected = [tiny_model(x) for x in images]
+    with ThreadPoolExecutor(2) as pool:
+        results = list(pool.map(torch.no_grad()(tiny_model), images))
+    assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_runs_in_data_parallel(tiny_model: zoo.ZooModel) -> None:
+    model = tiny_model.cuda()
+    x = image(4, 3, 33, 40).cuda()
+    parallel = nn.DataParallel(model, device_ids=[0, 0])  # two replicas, on one GPU if need be
+    with torch.no_grad():
+        torch.testing.assert_close(parallel(x), model(x), atol=1e-3, rtol=1e-3)
+
+
 def test_bf16_stays_near_fp32(tiny_model: zoo.ZooModel) -> None:
-    x = image(1, 3, 24, 24)
+    x = image(1, 3, 33, 40)
     with torch.no_grad():
         exact = tiny_model(x)
         with torch.autocast("cpu", torch.bfloat16):
@@ -65,13 +121,13 @@ def test_bf16_stays_near_fp32(tiny_model: zoo.ZooModel) -> None:
     assert (half.float() - exact).abs().mean() < 0.02 * exact.abs().max()
 
 
-def test_its_halo_is_all_that_a_pixel_sees(tiny_model: zoo.ZooModel) -> None:
+def test_its_halo_is_all_that_a_pixel_sees(halo_model: zoo.ZooModel) -> None:
     """The gradient of one output pixel is zero beyond the halo: tiles with it are exact."""
-    halo, scale = tiny_model.halo, tiny_model.scale
+    halo, scale = halo_model.halo, halo_model.scale
     size = 2 * halo + 5
     x = image(1, 3, size, size).double().requires_grad_()
     row = (halo + 2) * scale  # first of the output pixels in the middle
-    tiny_model.double()(x)[0, :, row, row].sum().backward()
+    halo_model.double()(x)[0, :, row, row].sum().backward()
     seen = x.grad.abs().sum((0, 1)).nonzero() - (halo + 2)
     assert seen.abs().max() <= halo
 
@@ -80,16 +136,16 @@ def test_exports(tiny_model: zoo.ZooModel) -> None:
     """torch.export with free height, width and batch gives the same figures at another size."""
     dim = torch.export.Dim.DYNAMIC
     exported = torch.export.export(
-        tiny_model, (image(2, 3, 16, 18),), dynamic_shapes=({0: dim, 2: dim, 3: dim},)
+        tiny_model, (image(2, 3, 40, 50),), dynamic_shapes=({0: dim, 2: dim, 3: dim},)
     )
-    x = image(3, 3, 13, 21)
+    x = image(3, 3, 33, 71)
     with torch.no_grad():
         torch.testing.assert_close(exported.module()(x), tiny_model(x), atol=1e-5, rtol=1e-4)
 
 
 @pytest.mark.slow
 def test_compiles_whole(tiny_model: zoo.ZooModel) -> None:
-    x = image(1, 3, 12, 15)
+    x = image(1, 3, 33, 40)
     with torch.no_grad():
         compiled = torch.compile(tiny_model, fullgraph=True)(x)
         torch.testing.assert_close(compiled, tiny_model(x), atol=1e-5, rtol=1e-4)
