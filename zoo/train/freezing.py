@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import MethodType
 
 from torch import Tensor, nn
+
+from zoo.errors import RecipeError, did_you_mean
 
 
 def freeze(module: nn.Module) -> None:
@@ -30,6 +32,33 @@ def unfreeze(module: nn.Module) -> None:
     for layer in _with_statistics(module):
         vars(layer).pop("train", None)
         layer.train(module.training)
+
+
+def train_only(
+    model: nn.Module, modules: Sequence[str], *, frozen_statistics: Sequence[str] = ()
+) -> None:
+    """Freeze all but the named modules (nothing if none is named), whatever was frozen before.
+
+    frozen_statistics: modules whose batch norm keeps its statistics though they learn.
+    Raises RecipeError for a module that the model does not have.
+    """
+    learning, steady = named(model, modules), named(model, frozen_statistics)
+    unfreeze(model)
+    if learning:
+        freeze(model)
+    for module in learning:
+        unfreeze(module)
+    for module in steady:
+        freeze_statistics(module)
+
+
+def named(model: nn.Module, names: Sequence[str]) -> list[nn.Module]:
+    """Return the modules of these names; RecipeError for one that the model does not have."""
+    known = dict(model.named_modules())
+    for name in names:
+        if name not in known:
+            raise RecipeError(f"The model has no module {name!r}.{did_you_mean(name, known)}")
+    return [known[name] for name in names]
 
 
 def _stay(layer: nn.Module, mode: bool = True) -> nn.Module:

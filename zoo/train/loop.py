@@ -26,14 +26,18 @@ from zoo.atomic import replacing
 from zoo.errors import TrainingError
 from zoo.hub import save_model
 from zoo.train.checkpoints import load_checkpoint, save_checkpoint
-from zoo.train.optimizers import make_optimizer, rate_factor, trainable_parameters
+from zoo.train.freezing import train_only, unfreeze
+from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor, trainable_parameters
 from zoo.train.recipe import Recipe, Stage
 
 S = TypeVar("S", bound=Stage, contravariant=True)
 
 
 class Task(Protocol[S]):
-    """What the loop needs to know of a job. `score` is the metric that picks the best weights."""
+    """What the loop needs to know of a job.
+
+    `score` is the metric that picks the best weights; it may be another one in each stage.
+    """
 
     score: str
 
@@ -50,8 +54,8 @@ class Task(Protocol[S]):
 class Trainer:
     """Trains a model by a recipe and keeps everything about the run in one folder:
 
-    `last.pt` to resume from, `best/` (the averaged weights that did best on the held-out data, for
-    `zoo.load_model`), `history.json` (the curve) and TensorBoard's files.
+    `last.pt` to resume from, `best/` (the averaged weights of the latest stage that did best on the
+    held-out data, for `zoo.load_model`), `history.json` (the curve) and TensorBoard's files.
 
     Batch i is decided by the seed, i and the process's rank, and the learning rate by i, so a
     resumed run takes the same steps as one that was never stopped.
@@ -107,6 +111,7 @@ class Trainer:
                 if self.step < end and not self._run_stage(stage, start, deadline, progress, board):
                     return False
                 start = end
+        unfreeze(self.model)
         return True
 
     def _run_stage(
@@ -114,9 +119,11 @@ class Trainer:
     ) -> bool:
         recipe, task, end = self.recipe, self.task, start + stage.steps
         parameters = trainable_parameters(self.model, stage.trainable)
-        for name, parameter in self.model.named_parameters():
-            parameter.requires_grad_(name in parameters)
-        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr)
+        ratios = lr_ratios(self.model, stage.lr_ratios)
+        train_only(self.model, stage.trainable, frozen_statistics=stage.frozen_statistics)
+        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr, ratios=ratios)
+        if self.step == start:
+            self.best = -math.inf  # scores of two stages, of other sizes perhaps, don't compare
         if self.optimizer_state is not None and self.step > start:
             optimizer.load_state_dict(self.optimizer_state)
         model, optimizer = self.accelerator.prepare(self.model, optimizer)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
 from zoo.errors import RecipeError, did_you_mean
+from zoo.train.freezing import named
 from zoo.train.recipe import OptimizerSection, Stage
 
 
@@ -18,10 +20,7 @@ def trainable_parameters(model: nn.Module, modules: tuple[str, ...]) -> dict[str
     Raises:
         RecipeError: a module that the model does not have.
     """
-    known = dict(model.named_modules())
-    for module in modules:
-        if module not in known:
-            raise RecipeError(f"The model has no module {module!r}.{did_you_mean(module, known)}")
+    named(model, modules)
     return {
         name: parameter
         for name, parameter in model.named_parameters()
@@ -29,31 +28,56 @@ def trainable_parameters(model: nn.Module, modules: tuple[str, ...]) -> dict[str
     }
 
 
+def lr_ratios(model: nn.Module, shares: Mapping[str, float]) -> dict[str, float]:
+    """Shares of the learning rate by parameter name, from those of the model's layer groups.
+
+    Raises:
+        RecipeError: a group that the model does not have.
+    """
+    if not shares:
+        return {}
+    layer_groups = getattr(model, "layer_groups", None)
+    groups: dict[str, dict[str, nn.Parameter]] = layer_groups() if layer_groups else {}
+    for group in shares:
+        if group not in groups:
+            known = ", ".join(groups) or "none"
+            hint = did_you_mean(group, groups)
+            raise RecipeError(f"The model has no layer group {group!r}, but {known}.{hint}")
+    return {name: share for group, share in shares.items() for name in groups[group]}
+
+
 def make_optimizer(
-    section: OptimizerSection, parameters: dict[str, nn.Parameter], *, lr: float
+    section: OptimizerSection,
+    parameters: Mapping[str, nn.Parameter],
+    *,
+    lr: float,
+    ratios: Mapping[str, float] | None = None,
 ) -> torch.optim.Optimizer:
-    """Builds the recipe's optimizer. Each group keeps its full rate in `initial_lr`."""
+    """Builds the recipe's optimizer. Each group keeps its full rate in `initial_lr`.
+
+    Args:
+        parameters: by name.
+        ratios: share of `lr` by parameter name, 1 for those not named.
+    """
+    by_ratio: dict[float, dict[str, nn.Parameter]] = {}
+    for name, parameter in parameters.items():
+        by_ratio.setdefault((ratios or {}).get(name, 1.0), {})[name] = parameter
+    groups = [
+        group
+        for ratio, named in sorted(by_ratio.items())
+        for group in parameter_groups(section, named, lr=lr * ratio)
+    ]
     optimizer: torch.optim.Optimizer
-    values = list(parameters.values())
     decay = section.weight_decay
     if section.name == "adam":
-        optimizer = torch.optim.Adam(values, lr, section.betas, weight_decay=decay)
+        optimizer = torch.optim.Adam(groups, lr, section.betas, weight_decay=decay)
     elif section.name == "adamw":
-        optimizer = torch.optim.AdamW(values, lr, section.betas, weight_decay=decay)
+        optimizer = torch.optim.AdamW(groups, lr, section.betas, weight_decay=decay)
     else:
         from timm.optim.muon import Muon
 
-        by_adam: list[nn.Parameter] = []
-        by_muon: list[nn.Parameter] = []
-        for name, value in parameters.items():
-            ends = name.startswith(tuple(f"{module}." for module in section.adam_modules))
-            (by_adam if ends or value.ndim < 2 else by_muon).append(value)
-        groups: list[dict[str, Any]] = [
-            {"params": by_muon},
-            {"params": by_adam, "use_fallback": True, "lr": lr * section.adam_ratio},
-        ]
         optimizer = Muon(
-            [group for group in groups if group["params"]],
+            groups,
             lr=lr,
             weight_decay=decay,
             betas=section.betas,
@@ -64,12 +88,33 @@ def make_optimizer(
     return optimizer
 
 
+def parameter_groups(
+    section: OptimizerSection, parameters: Mapping[str, nn.Parameter], *, lr: float
+) -> list[dict[str, Any]]:
+    """Groups of one learning rate; for Muon what it orthogonalises, and what goes to its Adam."""
+    if section.name != "muon":
+        return [{"params": list(parameters.values()), "lr": lr}]
+    by_adam: list[nn.Parameter] = []
+    by_muon: list[nn.Parameter] = []
+    for name, value in parameters.items():
+        ends = name.startswith(tuple(f"{module}." for module in section.adam_modules))
+        (by_adam if ends or value.ndim < 2 else by_muon).append(value)
+    groups: list[dict[str, Any]] = [
+        {"params": by_muon, "lr": lr},
+        {"params": by_adam, "use_fallback": True, "lr": lr * section.adam_ratio},
+    ]
+    return [group for group in groups if group["params"]]
+
+
 def rate_factor(stage: Stage, step: int) -> float:
     """Share of the full learning rate at `step` (from 0) of a stage.
 
     "cosine" falls to zero after `warmup` linear steps; "onecycle" rises for the first 30 % of the
-    stage from 1/25 and falls to zero, both along a cosine (Smith & Topin, arXiv:1708.07120).
+    stage from 1/25 and falls to zero, both along a cosine (Smith & Topin, arXiv:1708.07120);
+    "exponential" rises over six decades to 1, to find a rate by (Smith, arXiv:1506.01186).
     """
+    if stage.schedule == "exponential":
+        return float(10.0 ** (-6 * (1 - step / max(1, stage.steps - 1))))
     if stage.schedule == "onecycle":
         rise = 0.3 * stage.steps
         if step < rise:

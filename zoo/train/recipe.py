@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -48,15 +48,20 @@ class OptimizerSection(Section):
 class Stage(Section):
     """A stretch of training with its own optimizer and learning-rate schedule.
 
-    `trainable` names the modules that learn (all if empty).
+    `trainable` names the modules that learn (all if empty); batch norm elsewhere keeps its
+    statistics, and so it does in the modules of `frozen_statistics`, whose parameters learn.
+    `lr_ratios` gives layer groups of the model (its `layer_groups()`) a share of `lr`, 1 to those
+    not named.
     """
 
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
     lr: float = Field(gt=0)
-    schedule: Literal["cosine", "onecycle", "constant"] = "cosine"
+    schedule: Literal["cosine", "onecycle", "constant", "exponential"] = "cosine"
     warmup: int = Field(default=0, ge=0)
     trainable: tuple[str, ...] = ()
+    frozen_statistics: tuple[str, ...] = ()
+    lr_ratios: dict[str, Annotated[float, Field(gt=0)]] = {}
 
 
 class Recipe(Section):
