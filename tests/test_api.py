@@ -21,6 +21,7 @@ PUBLIC = [
     "register_model",
     "register_weights",
     "save_model",
+    "segment",
     "transfer_weights",
     "upscale",
 ]

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zoo.hub import load_model as load_model
     from zoo.hub import save_model as save_model
     from zoo.model import ZooModel as ZooModel
+    from zoo.predict import segment as segment
     from zoo.predict import upscale as upscale
     from zoo.registry import create_model as create_model
     from zoo.registry import list_models as list_models
@@ -38,6 +39,7 @@ _HOME = {
     "register_model": "zoo.registry",
     "register_weights": "zoo.weights",
     "save_model": "zoo.hub",
+    "segment": "zoo.predict",
     "transfer_weights": "zoo.transfer",
     "upscale": "zoo.predict",
 }

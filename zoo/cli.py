@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | verify | demo."""
+"""The command line: zoo list | info | upscale | segment | verify | demo."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
 # torch is imported inside the commands: `zoo --help` shall not wait for it.
 
 app = typer.Typer(
-    help="Enlarge photographs with super-resolution models.",
+    help="Enlarge photographs, and find the objects in them.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -155,6 +155,59 @@ def upscale(
         write_image(large, target, quality=quality, overwrite=overwrite)
 
     raise typer.Exit(run(outputs.find(), work, done="enlarged", out=outputs.out))
+
+
+@app.command()
+def segment(
+    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")],
+    out: Annotated[
+        str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
+    ],
+    kind: Annotated[str, typer.Option("--as", help="mask, overlay or cutout.")] = "mask",
+    model: Model = "unet34",
+    threshold: Annotated[float, typer.Option(help="Probability of the object's edge.")] = 0.5,
+    size: Annotated[
+        int | None, typer.Option(help="Side in pixels at which the model looks; else its own.")
+    ] = None,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average with the mirrored picture; 2 times slower.")
+    ] = False,
+    format: Annotated[
+        str | None, typer.Option(help="png, webp, tiff, …; else as the source, where that can.")
+    ] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 95,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+    max_pixels: Annotated[
+        int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
+    ] = None,
+) -> None:
+    """Find the object of pictures: zoo segment cars/ -o cut/ --as cutout"""
+    from dataclasses import replace
+
+    from zoo.batch import Outputs, parse_format, run
+    from zoo.images import DEFAULT_MAX_PIXELS, read_image, write_image
+    from zoo.segmenter import Segmenter, check_kind, format_for
+    from zoo.tiling import Progress
+
+    wanted = check_kind(kind)
+    outputs = Outputs(inputs, out, parse_format(format) if format else None)
+    if outputs.format and format_for(wanted, outputs.format) != outputs.format:
+        raise InputError(f"{outputs.format} can't hold a {kind} exactly; PNG and TIFF can.")
+    segmenter = Segmenter(
+        model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
+    )
+
+    def work(source: Path, relative: Path, progress: Progress) -> None:
+        picture = read_image(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
+        target, file_format = outputs.target(source, relative, format_for(wanted, picture.format))
+        result = replace(segmenter.picture(picture, wanted), format=file_format)
+        write_image(result, target, quality=quality, overwrite=overwrite)
+
+    raise typer.Exit(run(outputs.find(), work, done="segmented", out=outputs.out))
 
 
 @app.command()

@@ -1,6 +1,7 @@
-"""Enlarge a photograph: a file, a PIL image, an array or a tensor.
+"""Enlarge a photograph or find its object: a file, a PIL image, an array or a tensor.
 
 large = zoo.upscale("photo.jpg", "srresnet_x4")  # a PIL image
+mask = zoo.segment("car.jpg", "unet34")  # the same, black and white
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from zoo.errors import InputError
 from zoo.images import from_pil, read_image, to_pil
 from zoo.picture import Array
+from zoo.segmenter import Segmenter
 from zoo.tiling import Progress
 from zoo.upscaler import Upscaler
 
@@ -52,5 +54,44 @@ def upscale(
         return upscaler.tensor(image, progress)
     raise InputError(
         f"zoo.upscale takes a path, a PIL image, a uint8 array or a float tensor, "
+        f"not a {type(image).__name__}."
+    )
+
+
+def segment(
+    image: str | os.PathLike[str] | Image.Image | Array | Tensor,
+    model: str | nn.Module = "unet34",
+    *,
+    threshold: float = 0.5,
+    tta: bool = False,
+    device: str | torch.device = "auto",
+    precision: str = "auto",
+    size: int | None = None,
+) -> Any:
+    """Find the object of a photograph with a segmentation model; returns a mask of its size.
+
+    image: a path or a PIL image becomes a PIL image of mode L; an array `[H, W]` or
+        `[H, W, 1 | 3 | 4]` of uint8 or uint16 becomes `[H, W]` uint8: 0 and 255, or class numbers
+        where the model has several. A float tensor `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, in
+        [0, 1] becomes `[1, H, W]` or `[N, 1, H, W]` of 0 and 1, or class numbers.
+    The other arguments are those of `zoo.segmenter.Segmenter`, which also makes overlays and
+    cutouts, and is the thing to use for many pictures.
+
+    Raises ImageError for files and pictures that are refused, InputError for arrays, tensors and
+    arguments outside of the above, UnknownNameError and WeightsError for the model.
+    """
+    segmenter = Segmenter(
+        model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
+    )
+    if isinstance(image, str | os.PathLike):
+        return to_pil(segmenter.picture(read_image(image)))
+    if isinstance(image, Image.Image):
+        return to_pil(segmenter.picture(from_pil(image)))
+    if isinstance(image, np.ndarray):
+        return segmenter.array(image)
+    if isinstance(image, Tensor):
+        return segmenter.tensor(image)
+    raise InputError(
+        f"zoo.segment takes a path, a PIL image, a uint8 array or a float tensor, "
         f"not a {type(image).__name__}."
     )

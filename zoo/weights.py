@@ -39,6 +39,7 @@ class WeightsMeta:
     recipe: str  # path of the recipe inside the repository
     input_range: tuple[float, float] = (0.0, 1.0)
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
+    image_size: int | None = None  # side of the squares that segmentation was trained on
 
 
 @dataclass(frozen=True, kw_only=True)

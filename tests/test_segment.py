@@ -1,0 +1,274 @@
+"""zoo.segment and its command: masks, overlays and cutouts of pictures of any kind and size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+import zoo
+from zoo.cli import main
+from zoo.errors import InputError, UnknownNameError
+from zoo.images import Picture
+from zoo.segmenter import Segmenter
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Reddish(nn.Module):
+    """Foreground is where red exceeds green: `[N, 3, S, S]` to logits `[N, 1, S, S]`."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen = x.shape
+        return 20 * (x[:, :1] - x[:, 1:2])
+
+
+class Bands(nn.Module):
+    """Three classes by brightness."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        grey = x.mean(1, keepdim=True)
+        return torch.cat([0.4 - grey, torch.zeros_like(grey), grey - 0.7], dim=1)
+
+
+def scene(height: int = 60, width: int = 90) -> Array:
+    """A red rectangle, a quarter of the picture, in the middle of green."""
+    pixels = np.zeros((height, width, 3), np.uint8)
+    pixels[..., 1] = 200
+    pixels[height // 4 : -(height // 4), width // 4 : -(width // 4)] = (200, 0, 0)
+    return pixels
+
+
+def truth(pixels: Array) -> Array:
+    return pixels[..., 0] > pixels[..., 1]
+
+
+@pytest.mark.parametrize("shape", [(60, 90), (33, 32), (7, 200), (700, 520), (1, 1)])
+def test_the_mask_has_the_size_of_the_picture(shape: tuple[int, int]) -> None:
+    net = Reddish()
+    mask = zoo.segment(scene(*shape), net, precision="fp32", size=64)
+    assert net.seen == (1, 3, 64, 64)
+    assert mask.shape == shape
+    assert mask.dtype == np.uint8
+    assert set(np.unique(mask)) <= {0, 255}
+    if min(shape) > 30:
+        assert np.mean((mask > 0) == truth(scene(*shape))) > 0.93
+
+
+def test_arrays_pictures_paths_and_tensors_agree(tmp_path: Path) -> None:
+    pixels = scene()
+    Image.fromarray(pixels).save(tmp_path / "scene.png")
+    mask = zoo.segment(pixels, Reddish(), precision="fp32")
+    for image in (tmp_path / "scene.png", Image.fromarray(pixels)):
+        result = zoo.segment(image, Reddish(), precision="fp32")
+        assert result.mode == "L"
+        np.testing.assert_array_equal(np.asarray(result), mask)
+    deep = zoo.segment(pixels.astype(np.uint16) * 257, Reddish(), precision="fp32")
+    np.testing.assert_array_equal(deep, mask)
+    alpha = np.dstack([pixels, np.full(pixels.shape[:2], 255, np.uint8)])
+    np.testing.assert_array_equal(zoo.segment(alpha, Reddish(), precision="fp32"), mask)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1) / 255
+    for given in (tensor, tensor.double(), torch.stack([tensor, tensor])):
+        found = zoo.segment(given, Reddish(), precision="fp32")
+        assert found.dtype == given.dtype
+        assert found.shape == (*given.shape[:-3], 1, 60, 90)
+        assert torch.equal(found.reshape(-1, 60, 90)[-1] * 255, torch.tensor(mask).to(found))
+
+
+def test_grey_is_rgb_with_equal_channels() -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (40, 40), np.uint8)
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    np.testing.assert_array_equal(zoo.segment(grey, Bands()), zoo.segment(rgb, Bands()))
+
+
+def test_several_classes_give_class_numbers() -> None:
+    grey = np.repeat([[20, 140, 240]], 32, axis=0).repeat(32, axis=1).astype(np.uint8)
+    mask = zoo.segment(grey, Bands(), precision="fp32", size=96)
+    assert [mask[16, column] for column in (8, 48, 88)] == [0, 1, 2]
+    cut = Segmenter(Bands(), size=96).picture(Picture(grey[..., None]), "cutout")
+    assert cut.alpha[16, 8] < cut.alpha[16, 48]
+
+
+def test_the_threshold_is_a_probability() -> None:
+    class Flat(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.full_like(x[:, :1], np.log(0.7 / 0.3))
+
+    assert zoo.segment(scene(), Flat(), threshold=0.69, precision="fp32").all()
+    assert not zoo.segment(scene(), Flat(), threshold=0.71, precision="fp32").any()
+
+
+def test_tta_averages_with_the_mirrored_picture() -> None:
+    torch.manual_seed(0)
+    net = nn.Conv2d(3, 1, 5, padding=2)
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    x = torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        expected = (net(x) + net(x.flip(3)).flip(3)) / 2
+    found = Segmenter(net, tta=True, size=64, precision="fp32").logits(pixels)
+    torch.testing.assert_close(found[None], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_logits_come_back_bilinear() -> None:
+    net = Reddish()
+    found = Segmenter(net, size=64, precision="fp32").logits(scene(120, 200))
+    square = F.interpolate(
+        torch.from_numpy(scene(120, 200)).permute(2, 0, 1)[None] / 255,
+        (64, 64),
+        mode="bilinear",
+        antialias=True,
+    )
+    expected = F.interpolate(net(square), (120, 200), mode="bilinear")
+    torch.testing.assert_close(found[None], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_cutout_keeps_the_object_and_has_a_soft_edge() -> None:
+    pixels = scene(120, 180)
+    picture = Picture(pixels, icc_profile=b"profile", format="JPEG")
+    cut = Segmenter(Reddish(), size=64, precision="fp32").picture(picture, "cutout")
+    assert (cut.format, cut.icc_profile) == ("PNG", b"profile")
+    assert cut.alpha[60, 90] == 255
+    assert cut.alpha[5, 5] == 0
+    assert ((cut.alpha > 0) & (cut.alpha < 255)).any()
+    np.testing.assert_array_equal(cut.pixels[60, 90], pixels[60, 90])
+    assert cut.pixels[5, 5, 0] > 100  # the object's red, not the background's green
+
+
+def test_a_cutout_of_a_cutout_stays_transparent() -> None:
+    alpha = np.full((60, 90), 255, np.uint8)
+    alpha[:, :45] = 0
+    cut = Segmenter(Reddish(), size=64).picture(Picture(scene(), alpha), "cutout")
+    assert not cut.alpha[:, :45].any()
+    assert cut.alpha[30, 50] == 255
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_overlay_tints_the_object_alone(dtype: type, channels: int) -> None:
+    pixels = scene()[..., :channels].astype(dtype) * (np.iinfo(dtype).max // 255)
+    net = Reddish() if channels == 3 else Bands()
+    segmenter = Segmenter(net, size=64, precision="fp32")
+    picture = Picture(pixels, icc_profile=b"profile", format="TIFF")
+    over = segmenter.picture(picture, "overlay")
+    assert over.pixels.shape == (60, 90, 3)
+    assert (over.pixels.dtype, over.format) == (dtype, "TIFF")
+    assert over.icc_profile == (b"profile" if channels == 3 else None)
+    inside = segmenter.picture(picture).pixels[..., 0] > 0
+    changed = (over.pixels != np.repeat(pixels, 3 // channels, axis=2)).any(axis=2)
+    np.testing.assert_array_equal(changed, inside)
+
+
+def test_a_named_network_without_weights_says_so() -> None:
+    with pytest.raises(UnknownNameError, match="fpn has no"):
+        zoo.segment(scene(), "fpn")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"threshold": 1.0}, "threshold=1.0 is not a probability"),
+        ({"size": 16}, "size=16 is below 32"),
+        ({"precision": "fp8"}, "precision='fp8' is none of"),
+        ({"device": "gpu"}, "device='gpu' can't be used"),
+    ],
+)
+def test_wrong_arguments_are_named(options: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(InputError, match=sentence):
+        zoo.segment(scene(), Reddish(), **options)
+
+
+def test_wrong_input_is_named() -> None:
+    with pytest.raises(InputError, match="takes a path, a PIL image, .* not a list"):
+        zoo.segment([1], Reddish())
+    with pytest.raises(InputError, match=r"uint8 or uint16 .*, not \[4, 4, 2\]"):
+        zoo.segment(np.zeros((4, 4, 2), np.uint8), Reddish())
+    with pytest.raises(InputError, match=r"floats in \[0, 1\], not torch.float32 in \[0, 255\]"):
+        zoo.segment(torch.tensor([0.0, 255]).expand(3, 4, 2), Reddish())
+    with pytest.raises(InputError, match=r"floats in \[0, 1\]"):
+        zoo.segment(torch.full((3, 4, 4), torch.nan), Reddish())
+    with pytest.raises(InputError, match="1 or 3 channels"):
+        zoo.segment(torch.zeros(2, 4, 4), Reddish())
+    with pytest.raises(InputError, match="it enlarges pictures"):
+        zoo.segment(scene(), zoo.create_model("srresnet_x2", width=8, depth=1))
+    with pytest.raises(InputError, match=r"'cutuot' is none of .* Did you mean 'cutout'\?"):
+        Segmenter(Reddish()).picture(Picture(scene()), "cutuot")
+
+
+# The command
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    net = zoo.create_model(
+        "dynamic_unet", encoder="test_resnet", decoder_channels=(16, 16, 8, 8, 8)
+    )
+    return zoo.save_model(net, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def cars(tmp_path: Path) -> Path:
+    folder = tmp_path / "cars"
+    (folder / "more").mkdir(parents=True)
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be turned by a quarter
+    Image.fromarray(scene()).save(folder / "a.jpg", exif=turned)
+    Image.fromarray(scene()).save(folder / "more" / "b.webp")
+    (folder / "broken.png").write_text("no picture")
+    return folder
+
+
+def run(*arguments: object) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(argument) for argument in arguments])
+    return caught.value.code or 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "names", "mode"),
+    [
+        ("mask", {"a.png", "more/b.png"}, "L"),
+        ("overlay", {"a.jpg", "more/b.webp"}, "RGB"),
+        ("cutout", {"a.png", "more/b.webp"}, "RGBA"),
+    ],
+)
+def test_a_folder_of_cars(
+    model: Path, cars: Path, tmp_path: Path, kind: str, names: set[str], mode: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    out = tmp_path / "out"
+    assert run("segment", cars, "-o", out, "--as", kind, "--model", model, "--size", 64) == 1
+    said = capsys.readouterr()
+    assert "2 of 3 segmented" in said.out
+    assert "broken.png" in said.err
+    files = [file for file in out.rglob("*") if file.is_file()]
+    assert {file.relative_to(out).as_posix() for file in files} == names
+    for file in files:
+        with Image.open(file) as image:
+            assert image.mode == mode
+            assert image.size == ((60, 90) if file.stem == "a" else (90, 60))
+            assert image.getexif().get(0x0112, 1) == 1
+
+
+def test_files_that_exist_stay(model: Path, cars: Path, tmp_path: Path) -> None:
+    call = ["segment", cars / "a.jpg", "-o", tmp_path / "mask.png", "--model", model, "--size", 64]
+    assert run(*call) == 0
+    assert run(*call) == 1
+    assert run(*call, "--overwrite") == 0
+
+
+def test_wrong_calls_end_with_status_2(
+    model: Path, cars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["segment", cars / "a.jpg", "--model", model, "-o"]
+    assert run(*call, tmp_path / "m.jpg") == 2
+    assert "JPEG can't hold a mask exactly" in capsys.readouterr().err
+    assert run(*call, tmp_path / "c.bmp", "--as", "cutout") == 2
+    assert run(*call, tmp_path / "out", "--as", "cut") == 2
+    assert "'cut' is none of mask, overlay, cutout" in capsys.readouterr().err

@@ -1,0 +1,225 @@
+"""Segmentation of pictures, arrays and tensors of any size with any model that gives logits."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import replace
+from typing import Literal, cast, get_args
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zoo.device import pick_device, pick_precision
+from zoo.errors import InputError, did_you_mean
+from zoo.images import Picture, fill_transparent, to_tensor
+from zoo.picture import Array
+from zoo.runtime import evaluating, home, layout, load
+from zoo.weights import get_weights, list_weights
+
+Kind = Literal["mask", "overlay", "cutout"]
+
+DEFAULT_SIZE = 512  # where weights don't tell
+_SOFTNESS = 2.0  # logits on either side of the threshold in which a cutout's edge is transparent
+_TINT = 0.5  # share of an overlay's colour
+# RGB of the classes 1, 2, ... in an overlay, then again from the first: Okabe and Ito's palette.
+_COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167), (213, 94, 0))
+
+
+class Segmenter:
+    """A segmentation model with everything decided that does not depend on the picture.
+
+    A picture is squashed to the square that the weights were trained on, and the logits are brought
+    back to the picture's size, both bilinear.
+
+    model: a registered name ("unet34", "unet34.carvana"), a folder that `save_model` wrote,
+        "hf-hub:org/repo@revision", or a module that takes `[N, 3, S, S]` and returns logits
+        `[N, classes, S, S]`. Named models are loaded once. A module runs in eval mode where it is,
+        or as a copy if `device` names another place, and gets its training flags back.
+    threshold: in (0, 1): what is more probable is foreground; for models of one class.
+    tta: average the logits with those of the mirrored picture; twice the work.
+    size: side of the square; by default what registered weights tell, else 512.
+    device, precision: see `zoo.upscaler.Upscaler`.
+
+    Raises InputError for the arguments, UnknownNameError and WeightsError for the model.
+    """
+
+    def __init__(
+        self,
+        model: str | nn.Module = "unet34",
+        *,
+        threshold: float = 0.5,
+        tta: bool = False,
+        device: str | torch.device = "auto",
+        precision: str = "auto",
+        size: int | None = None,
+    ) -> None:
+        if not 0 < threshold < 1:
+            raise InputError(f"threshold={threshold!r} is not a probability between 0 and 1.")
+        if size is not None and size < 32:
+            raise InputError(f"size={size} is below 32 pixels, the least that networks take.")
+        if isinstance(model, nn.Module):
+            self.device = home(model) if device == "auto" else pick_device(device)
+            if self.device != home(model):
+                model = copy.deepcopy(model).to(self.device)
+        else:
+            self.device = pick_device(device)
+        self.dtype = pick_precision(precision, self.device)
+        self.model = load(model, self.device) if isinstance(model, str) else model
+        if hasattr(self.model, "scale"):
+            name = model if isinstance(model, str) else type(model).__name__
+            raise InputError(f"{name} is no segmentation model: it enlarges pictures.")
+        self.size = size or trained_size(self.model)
+        self.threshold = math.log(threshold / (1 - threshold))  # of a logit
+        self.tta = tta
+
+    def picture(self, picture: Picture, kind: Kind = "mask") -> Picture:
+        """Segment a picture.
+
+        "mask": grey 8 bits, 0 and 255, or class numbers where the model has several; as PNG, unless
+            the picture's own format is lossless.
+        "overlay": the picture with the object tinted; profile, EXIF, depth and format stay.
+        "cutout": the picture, transparent around the object (around every class but 0), with a soft
+            edge; in PNG where the picture's own format holds no transparency.
+        """
+        check_kind(kind)
+        logits = self.logits(picture.pixels)
+        if kind == "cutout":
+            return cut_out(picture, self._opacity(logits))
+        classes = self._classes(logits).cpu().numpy().astype(np.uint8)
+        if kind == "overlay":
+            return tint(picture, classes)
+        levels = classes * 255 if len(logits) == 1 else classes
+        return Picture(levels[..., None], format=format_for("mask", picture.format))
+
+    def array(self, array: Array) -> Array:
+        """Mask `[H, W]` uint8, 0 and 255 or class numbers, of `[H, W]` (grey) or
+        `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16.
+        """
+        channels = array.shape[2] if array.ndim == 3 else 1
+        if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype not in ("u1", "u2"):
+            raise InputError(
+                f"An array must be [H, W] or [H, W, 1 | 3 | 4] of uint8 or uint16 (0 = black, "
+                f"full range = white), not {list(array.shape)} of {array.dtype}."
+            )
+        planes = array.reshape(*array.shape[:2], channels)[..., : 1 if channels == 1 else 3]
+        return self.picture(Picture(planes)).pixels[..., 0]
+
+    def tensor(self, tensor: Tensor) -> Tensor:
+        """Mask `[1, H, W]` or `[N, 1, H, W]`, of the input's dtype on its device, 0 and 1 or class
+        numbers, of `[C, H, W]` or `[N, C, H, W]` in [0, 1], C = 1 or 3.
+        """
+        if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or 0 in tensor.shape:
+            raise InputError(
+                f"A tensor must be [C, H, W] or [N, C, H, W] with 1 or 3 channels and at least one "
+                f"pixel, not {list(tensor.shape)}."
+            )
+        low, high = tensor.detach().float().aminmax()
+        if not tensor.is_floating_point() or not (low >= 0 and high <= 1):  # NaN is refused, too
+            raise InputError(
+                f"A tensor must be of floats in [0, 1], not {tensor.dtype} in [{low:g}, {high:g}]; "
+                "divide it by its greatest value, 255 for 8 bits."
+            )
+        images = tensor.detach() if tensor.ndim == 4 else tensor.detach()[None]
+        masks = torch.stack([self._classes(self._logits(image.float())) for image in images])
+        masks = masks[:, None].to(tensor.device, tensor.dtype)
+        return masks if tensor.ndim == 4 else masks[0]
+
+    def logits(self, pixels: Array) -> Tensor:
+        """`[classes, H, W]` float32 of `[H, W, 1 | 3]` uint8 or uint16."""
+        return self._logits(to_tensor(pixels))
+
+    def _logits(self, image: Tensor) -> Tensor:
+        """`[1 | 3, H, W]` in [0, 1] to `[classes, H, W]`, grey as RGB with equal channels."""
+        image = image.to(self.device)[None]
+        height, width = image.shape[2:]
+        square = _resize(image, (self.size, self.size)).expand(-1, 3, -1, -1)
+        square = square.contiguous(memory_format=layout(self.device))
+        with (
+            torch.inference_mode(),
+            evaluating(self.model),
+            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
+        ):
+            logits = cast(Tensor, self.model(square)).float()
+            if self.tta:
+                logits = (logits + self.model(square.flip(3)).float().flip(3)) / 2
+        return _resize(logits, (height, width))[0]
+
+    def _classes(self, logits: Tensor) -> Tensor:
+        """Class numbers `[H, W]`."""
+        return logits.argmax(0) if len(logits) > 1 else (logits[0] > self.threshold).long()
+
+    def _opacity(self, logits: Tensor) -> Array:
+        """`[H, W]` float32 in [0, 1]: 0.5 on the edge of the object."""
+        edge = logits[0] - self.threshold
+        if len(logits) > 1:
+            edge = logits[1:].logsumexp(0) - logits[0]
+        opacity: Array = (edge / (2 * _SOFTNESS) + 0.5).clamp(0, 1).cpu().numpy()
+        return opacity
+
+
+def trained_size(model: nn.Module) -> int:
+    """Return the side of the squares that a model's weights were trained on, as far as known."""
+    source, config = getattr(model, "source", None), getattr(model, "config", None)
+    if source and config and source in list_weights(config["architecture"]):
+        return get_weights(source).meta.image_size or DEFAULT_SIZE
+    return DEFAULT_SIZE
+
+
+def check_kind(kind: str) -> Kind:
+    """Return the kind of a result; InputError for one that there is not."""
+    if kind not in get_args(Kind):
+        hint = did_you_mean(str(kind), get_args(Kind))
+        raise InputError(f"{kind!r} is none of {', '.join(get_args(Kind))}.{hint}")
+    return cast(Kind, kind)
+
+
+def formats_of(kind: Kind) -> tuple[str, ...]:
+    """Return the formats that can hold a result: a mask needs exact values, a cutout alpha."""
+    if kind == "mask":
+        return ("PNG", "TIFF", "BMP", "PPM")
+    return ("PNG", "WEBP", "TIFF") if kind == "cutout" else ()
+
+
+def format_for(kind: Kind, format: str) -> str:
+    """Return the format for the result of a picture in `format`: that one where it can hold it."""
+    return format if kind == "overlay" or format in formats_of(kind) else "PNG"
+
+
+def cut_out(picture: Picture, opacity: Array) -> Picture:
+    """The picture under an alpha plane, with the object's colours spread over what is hidden.
+
+    opacity: `[H, W]` float in [0, 1]; transparency that the picture has already stays.
+    """
+    full = np.iinfo(picture.pixels.dtype).max
+    alpha = np.rint(opacity * full).astype(picture.pixels.dtype)
+    if picture.alpha is not None:
+        alpha = np.minimum(alpha, picture.alpha)
+    pixels = fill_transparent(picture.pixels, alpha)
+    return replace(picture, pixels=pixels, alpha=alpha, format=format_for("cutout", picture.format))
+
+
+def tint(picture: Picture, classes: Array) -> Picture:
+    """The picture in RGB, every class but 0 in a colour of its own.
+
+    classes: `[H, W]` class numbers.
+    """
+    grey = picture.pixels.shape[2] == 1
+    pixels = picture.pixels.repeat(3 if grey else 1, axis=2)  # a copy
+    full = np.iinfo(pixels.dtype).max
+    for number in np.unique(classes[classes > 0]):
+        inside = classes == number
+        colour = np.asarray(_COLOURS[(number - 1) % len(_COLOURS)]) / 255 * full
+        mixed = (1 - _TINT) * pixels[inside] + _TINT * colour
+        pixels[inside] = np.rint(mixed).astype(pixels.dtype)
+    profile = None if grey else picture.icc_profile  # that of a grey picture fits no colours
+    return replace(picture, pixels=pixels, icc_profile=profile)
+
+
+def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Bilinear, the triangle widened where it shrinks, as training data were resized."""
+    if x.shape[2:] == size:
+        return x
+    return F.interpolate(x, size, mode="bilinear", antialias=True)
