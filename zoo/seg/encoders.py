@@ -135,7 +135,10 @@ class Encoder(nn.Module):
                 self.resized_to = own if (height, width) == own else None
                 image = self.mean.new_zeros(1, self.in_chans, height, width)
                 try:
-                    levels = _pyramid(self._maps(image), height, width)
+                    maps = self._maps(image)
+                    levels = _pyramid(maps, height, width)
+                    if self.resized_to is None:
+                        _check_channels(maps, self._maps(image.mT))
                 except Exception as error:  # whatever a foreign network raises
                     reason = reason or f"on {height} × {width} pixels: {reason_of(error)}"
                     continue
@@ -210,6 +213,13 @@ def _pyramid(maps: Sequence[Tensor], height: int, width: int) -> list[Level]:
             for i in reversed(range(count))
         ]
     return sorted(levels.values(), key=lambda level: level.stride)
+
+
+def _check_channels(landscape: Sequence[Tensor], portrait: Sequence[Tensor]) -> None:
+    """Raise InputError for maps [N, H, W, C], which can look like [N, C, H, W] at one size."""
+    for one, other in zip(landscape, portrait, strict=True):
+        if one.shape[1] != other.shape[1]:
+            raise InputError(f"it returned {list(one.shape)}, which is no map [N, C, H, W]")
 
 
 def _resample(features: Tensor, size: tuple[int, int]) -> Tensor:

@@ -1,0 +1,211 @@
+"""Which of timm's architectures work as encoders of dynamic_unet.
+
+python benchmarks/encoders.py                 # all, in an hour or so; --resume goes on
+python benchmarks/encoders.py "convnext*" --out /tmp
+
+Every network is run forward on one image of odd size with fake tensors, which have shapes and no
+contents. One network of each of twenty families also runs forward and backward in earnest.
+"""
+
+from __future__ import annotations
+
+import collections
+import gc
+import json
+import logging
+import re
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import timm
+import torch
+import typer
+from rich import print
+from rich.progress import track
+from rich.table import Table
+from torch import Tensor
+from torch._subclasses import FakeTensorMode  # not public, and there is nothing else like it
+from torch.overrides import TorchFunctionMode
+
+from zoo.atomic import replacing
+from zoo.provenance import environment
+from zoo.registry import create_model
+from zoo.seg.encoders import Encoder
+from zoo.seg.model import SegmentationModel
+from zoo.seg.timm_trunks import timm_trunk
+from zoo.seg.unet import UnetDecoder
+
+RESULTS = Path(__file__).parent / "results"
+SIZE = (157, 211)
+FAMILIES = (
+    "cspdarknet53",
+    "convnext_atto",
+    "densenet121",
+    "dla46_c",
+    "edgenext_xx_small",
+    "fastvit_t8",
+    "ghostnet_050",
+    "hrnet_w18_small",
+    "inception_next_atto",
+    "levit_128s",
+    "maxvit_rmlp_pico_rw_256",
+    "mobilenetv3_small_050",
+    "mobilevit_xxs",
+    "pvt_v2_b0",
+    "regnety_002",
+    "repvgg_a0",
+    "resnet18",
+    "swin_tiny_patch4_window7_224",
+    "tf_efficientnet_lite0",
+    "vit_tiny_patch16_224",
+)
+
+
+def main(
+    pattern: Annotated[str, typer.Argument(help="A wildcard of timm's names.")] = "*",
+    out: Annotated[Path, typer.Option(help="Folder for encoders.json.")] = RESULTS,
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what the file has.")] = False,
+    every: Annotated[int, typer.Option(help="Take only every n-th name, for a trial.")] = 1,
+) -> None:
+    """Build dynamic_unet on timm's architectures; prints a table and writes OUT/encoders.json."""
+    warnings.filterwarnings("ignore")
+    logging.disable()
+    file = out / "encoders.json"
+    known = json.loads(file.read_text()) if resume and file.is_file() else {}
+    shapes, real = known.get("shapes", {}), known.get("real", {})
+    names = timm.list_models(pattern)[::every]
+    for i, name in enumerate(track(names, "shapes")):
+        if name not in shapes:
+            shapes[name] = check_shapes(name)
+        if i % 20 == 19 or i == len(names) - 1:
+            write(file, shapes, real)
+    for name in track([name for name in FAMILIES if name in names], "in earnest"):
+        if name not in real:
+            real[name] = check_in_earnest(name)
+            write(file, shapes, real)
+    print(table(shapes, real))
+
+
+class Unfilled(TorchFunctionMode):
+    """Large tensors are allocated and never written to, so they take no time and no memory.
+
+    (Fake tensors from the start would not do: many networks read numbers while they are built.)
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        writes = re.fullmatch(r"[a-z]\w*_", func.__name__)  # normal_, kaiming_uniform_, ...
+        tensor = args[0] if args else (kwargs or {}).get("tensor")
+        if writes and isinstance(tensor, Tensor) and tensor.numel() > 50_000:
+            return tensor
+        return func(*args, **(kwargs or {}))
+
+
+def check_shapes(name: str) -> dict[str, Any]:
+    """Whether timm builds the network with features_only, and what became of our U-Net on it."""
+    gc.collect()
+    try:
+        with Unfilled():
+            timm.create_model(name, features_only=True)
+        features_only = True
+    except Exception:  # whatever one of a thousand networks raises
+        features_only = False
+    try:
+        with Unfilled():
+            trunk = timm_trunk(name, weights=None, in_chans=3)
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.no_grad():
+            encoder = Encoder(trunk)
+            decoder = UnetDecoder(
+                encoder.channels, encoder.strides, widths=None, upsampler="nearest", classes=1
+            )
+            model = SegmentationModel(encoder, decoder, classes=1).eval()
+            shape = tuple(model(torch.rand(1, 3, *SIZE)).shape)
+        if shape != (1, 1, *SIZE):
+            raise RuntimeError(f"its logits are {list(shape)}")
+    except Exception as error:
+        return {"features_only": features_only, "works": False, "reason": short(error)}
+    return {
+        "features_only": features_only,
+        "works": True,
+        "strides": encoder.strides,
+        "multiple": encoder.multiple,
+        **({"resized_to": encoder.resized_to} if encoder.resized_to else {}),
+    }
+
+
+def check_in_earnest(name: str) -> dict[str, Any]:
+    """Forward and backward of two images in training mode."""
+    torch.manual_seed(0)
+    try:
+        model = create_model("dynamic_unet", encoder=name)
+        logits = model(torch.rand(2, 3, *SIZE))
+        logits.square().mean().backward()
+        first = next(model.encoder.trunk.parameters())
+        if first.grad is None or not first.grad.isfinite().all() or not first.grad.any():
+            raise RuntimeError("no gradient reaches its first layer")
+    except Exception as error:
+        return {"works": False, "reason": short(error)}
+    return {"works": True}
+
+
+def short(error: Exception) -> str:
+    """The first line of a message, without addresses in memory."""
+    lines = str(error).strip().splitlines() or [""]
+    text = re.sub(r" at 0x[0-9a-f]+", "", lines[0])
+    return f"{type(error).__name__}: {text}"[:200]
+
+
+def write(file: Path, shapes: dict[str, Any], real: dict[str, Any]) -> None:
+    result = {
+        "size": SIZE,
+        "summary": summary(shapes),
+        "real": real,
+        "shapes": dict(sorted(shapes.items())),
+        "environment": environment(),
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as part:
+        part.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def summary(shapes: dict[str, Any]) -> dict[str, Any]:
+    """Shares in percent: of all names, and of those that timm builds with features_only."""
+    offered = [row for row in shapes.values() if row["features_only"]]
+    working = [row for row in shapes.values() if row["works"]]
+    return {
+        "names": len(shapes),
+        "working": len(working),
+        "share": percent(len(working), len(shapes)),
+        "features_only": len(offered),
+        "features_only_working": sum(row["works"] for row in offered),
+        "features_only_share": percent(sum(row["works"] for row in offered), len(offered)),
+        "resized": sum("resized_to" in row for row in working),
+    }
+
+
+def percent(part: int, whole: int) -> float:
+    return round(100 * part / max(whole, 1), 1)
+
+
+def table(shapes: dict[str, Any], real: dict[str, Any]) -> Table:
+    counts = summary(shapes)
+    table = Table("", "networks", "work", "%", title="dynamic_unet on timm's architectures")
+    table.add_row("all", *(str(counts[key]) for key in ("names", "working", "share")))
+    table.add_row(
+        "those with features_only",
+        *(str(counts[f"features_only{key}"]) for key in ("", "_working", "_share")),
+    )
+    done = sum(row["works"] for row in real.values())
+    table.add_row("forward and backward", str(len(real)), str(done), str(percent(done, len(real))))
+    reasons = collections.Counter(
+        re.sub(r"^\w+: \S+ ", "", row["reason"]) for row in shapes.values() if not row["works"]
+    )
+    for reason, count in reasons.most_common(12):
+        table.add_row(f"[dim]not: {reason}[/dim]", str(count))
+    return table
+
+
+if __name__ == "__main__":
+    typer.run(main)
