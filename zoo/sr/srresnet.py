@@ -15,9 +15,27 @@ from torch import Tensor, nn
 from zoo.model import ZooModel
 from zoo.registry import register_model
 from zoo.upsampling import Upsampler, UpsamplerKind
+from zoo.weights import Weights, WeightsMeta, register_weights
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+def photograph_meta(*, recipe: str, version: int = 1) -> WeightsMeta:
+    """What all our weights for photographs have in common: data and licences."""
+    return WeightsMeta(
+        version=version,
+        license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",
+        training_data=(
+            "644 of 668 photographs, the other 24 set aside: BSDS500 train and test (399), CID22 "
+            "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)."
+        ),
+        training_data_terms=(
+            "BSDS500: non-commercial research and education; CID22: CC BY-SA 4.0; gb82 and Budgie: "
+            "CC0; CLIC, deepin and Pop!_OS: Unsplash licence or public domain."
+        ),
+        recipe=recipe,
+    )
 
 
 class ResidualBlock(nn.Module):
@@ -87,7 +105,7 @@ class SRResNet(ZooModel):
         features = self.head((x - self.mean) / self.std)  # [N, width, H, W]
         features = features + self.fuse(self.body(features))
         detail: Tensor = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]
-        return F.interpolate(x, scale_factor=self.scale, mode="bilinear") + detail
+        return F.interpolate(x, scale_factor=self.scale, mode="bilinear") + detail * self.std
 
 
 @register_model(task="super-resolution")
@@ -100,6 +118,18 @@ def srresnet_x2(
 ) -> SRResNet:
     """SRResNet that enlarges by 2; 1.37 million parameters. See `SRResNet` for the options."""
     return SRResNet(2, width=width, depth=depth, res_scale=res_scale, upsampler=upsampler)
+
+
+register_weights(
+    Weights(
+        name="srresnet_x2.psnr",
+        file="srresnet_x2.psnr.safetensors",
+        sha256="ede245630589c9896ab2dce0b5e471f735e3fe9ebeb6b4b35d12414793db90a1",
+        size=2_746_110,
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml"),
+    ),
+    default=True,
+)
 
 
 @register_model(task="super-resolution")
