@@ -20,8 +20,8 @@ from zoo.sr.data import Pair, list_images, load_pair
 from zoo.sr.metrics import psnr_y, ssim_y
 
 PROTOCOL = (
-    "psnr_y (dB) and ssim_y: luma of uint8 images, crop = scale, low resolution by MATLAB's "
-    "bicubic imresize, per image, then mean"
+    "psnr_y (dB) and ssim_y: luma of uint8 images, rounded; crop = scale; low resolution by "
+    "MATLAB's bicubic imresize; per image, then mean"
 )
 SETS = ("Set5", "Set14", "B100")
 
