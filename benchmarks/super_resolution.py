@@ -8,9 +8,6 @@ python benchmarks/super_resolution.py eval bicubic --scale 2 --data DIR
 from __future__ import annotations
 
 import copy
-import hashlib
-import json
-import re
 import sys
 import tempfile
 from functools import partial
@@ -20,37 +17,25 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from common import RESULTS, open_model, seconds, write_result
 from PIL import Image
 from rich import print
 from rich.table import Table
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.atomic import replacing
 from zoo.errors import OptionError, ZooError
-from zoo.hub import load_model
 from zoo.predict import upscale
 from zoo.provenance import environment
 from zoo.registry import create_model
-from zoo.sources import WEIGHTS_FILE
 from zoo.sr.evaluate import PROTOCOL, SETS, evaluate, find_set
 from zoo.sr.imresize import bicubic_upscale
 from zoo.train.checkpoints import start_from
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import SRRecipe, SuperResolution, smoke
-from zoo.weights import get_weights
 
-RESULTS = Path(__file__).parent / "results"
 app = typer.Typer(add_completion=False, no_args_is_help=True)
-
-
-def seconds(text: str) -> float:
-    """Reads "90s", "25m" or "1.5h"."""
-    match = re.fullmatch(r"(\d+\.?\d*)([smh])", text)
-    if not match:
-        raise typer.BadParameter(f"{text!r} is no duration such as 90s, 25m or 1.5h.")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
 @app.command()
@@ -125,29 +110,8 @@ def evaluate_model(
         "sets": {title: evaluate(enlarge, find_set(data, title), scale=scale) for title in sets},
         "environment": environment(),
     }
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / f"{name}.json") as part:
-        part.write_text(json.dumps(result, indent=1) + "\n")
+    write_result(result, out)
     print(table(result))
-
-
-def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
-    """The name that the results get, the sha256 of the weight file, the model in eval mode."""
-    if Path(model).is_dir():
-        return Path(model).name, digest(Path(model) / WEIGHTS_FILE), load_model(model)
-    if weights and weights.endswith(".safetensors"):
-        return (
-            Path(weights).stem,
-            digest(Path(weights)),
-            create_model(model, weights=weights).eval(),
-        )
-    known = get_weights(f"{model}.{weights}" if weights else model)
-    return known.name, known.sha256, create_model(known.name).eval()
-
-
-def digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def cost(model: nn.Module) -> dict[str, Any]:

@@ -1,0 +1,224 @@
+"""Train and evaluate segmentation models, on Carvana or on images and masks of your own.
+
+python benchmarks/carvana.py check --data DIR
+python benchmarks/carvana.py train benchmarks/recipes/unet34_carvana.yaml --data DIR
+python benchmarks/carvana.py eval unet34 --data DIR --native FULL_SIZE_DIR
+
+DIR holds train/ with train_masks/ or train_masks.csv, as Kaggle gives them, or images/ with masks/.
+"""
+
+from __future__ import annotations
+
+import copy
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import torch
+import typer
+from common import RESULTS, open_model, seconds, write_result
+from rich import print
+from rich.table import Table
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from zoo.atomic import replacing
+from zoo.errors import DataError, OptionError, RecipeError, ZooError
+from zoo.provenance import environment
+from zoo.registry import create_model, get_model
+from zoo.seg.evaluate import PROTOCOL, evaluate, load_at
+from zoo.seg.folders import Pair, find_problems, list_pairs
+from zoo.seg.gallery import Prediction, draw
+from zoo.seg.generated import generate_cars
+from zoo.seg.metrics import TOLERANCE
+from zoo.seg.splits import lesson_split
+from zoo.segmenter import Segmenter
+from zoo.train.checkpoints import start_from
+from zoo.train.find_rate import find_rate, plot
+from zoo.train.loop import Trainer
+from zoo.train.recipe import load_recipe
+from zoo.train.segmentation import Segmentation, SegRecipe, smoke
+
+# The lesson's validation figures, by network and size. Its Dice pools the pixels of a batch, its
+# accuracy counts a pixel as car where the logit (not the probability) exceeds 0.5.
+LESSON: dict[tuple[str, int], tuple[float, float | None]] = {
+    ("simple_up34", 128): (0.99173, None),
+    ("simple_up34", 512): (0.99639, None),
+    ("simple_up34", 1024): (0.99817, None),
+    ("unet34", 128): (0.99361, 0.98520),
+    ("unet34", 512): (0.99744, 0.99412),
+    ("unet34", 1024): (0.99829, 0.99599),
+}
+METRICS = ("accuracy", "dice_pooled", "dice", "iou", f"boundary_f_{TOLERANCE}px")
+
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.command()
+def check(
+    data: Annotated[Path, typer.Option(help="Folder of images and masks.")],
+    classes: Annotated[int, typer.Option(help="1 for an object before its background.")] = 1,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Accept masks without an object.")
+    ] = False,
+) -> None:
+    """Read every file of a folder and name those that are missing, unreadable or misfit."""
+    problems = find_problems(data, classes=classes, allow_empty=allow_empty)
+    for problem in problems:
+        typer.echo(problem)
+    typer.echo(f"{len(problems) or 'No'} problems in {data}.")
+    raise typer.Exit(int(bool(problems)))
+
+
+@app.command()
+def train(
+    recipe: Path,
+    data: Annotated[Path | None, typer.Option(help="Folder of images and masks.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")] = None,
+    encoder_weights: Annotated[
+        str | None, typer.Option(help="'default' or a *.safetensors file; else the recipe's.")
+    ] = None,
+    time_limit: Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")] = "1000h",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    find_lr: Annotated[
+        bool, typer.Option("--find-lr", help="Suggest a learning rate; OUT/find_lr.png shows why.")
+    ] = False,
+    cache: Annotated[Path | None, typer.Option(help="Of resized copies; else zoo's own.")] = None,
+    smoke_test: Annotated[
+        bool, typer.Option("--smoke", help="The whole path in a minute, on generated cars.")
+    ] = False,
+) -> None:
+    """Train a model by a recipe."""
+    plan = load_recipe(recipe, SegRecipe)
+    if get_model(plan.model.name).task != "segmentation":
+        raise RecipeError(f"{plan.model.name} is no segmentation model.")
+    with tempfile.TemporaryDirectory() as scratch:
+        if smoke_test:
+            plan, data = smoke(plan), generate_cars(Path(scratch) / "cars")
+            out, cache = out or Path(scratch) / "run", Path(scratch) / "cache"
+        if data is None:
+            raise typer.BadParameter("--data is needed (or --smoke).")
+        out = out or Path("runs") / recipe.stem
+        options = dict(plan.model.options)
+        if encoder_weights is not None:
+            options["encoder_weights"] = encoder_weights
+        if resume:  # the checkpoint has all weights
+            options.pop("encoder_weights", None)
+        torch.manual_seed(plan.seed)
+        model: Any = create_model(plan.model.name, **options)
+        if plan.model.start and not resume:
+            print(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
+        task = Segmentation(plan, data, classes=model.classes, cache=cache)
+        if find_lr:
+            curve = find_rate(model, task.recipe, task)
+            out.mkdir(parents=True, exist_ok=True)
+            plot(curve, out / "find_lr.png")
+            print(f"Try lr: {curve.suggestion:.1e} ({out / 'find_lr.png'})")
+            return
+        trainer = Trainer(model, task.recipe, out)
+        done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
+        trainer.accelerator.print(
+            f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}"
+        )
+
+
+@app.command("eval")
+def evaluate_model(
+    model: Annotated[str, typer.Argument(help="A model, model.tag or saved folder.")],
+    data: Annotated[Path, typer.Option(help="Folder of images and masks.")],
+    native: Annotated[
+        Path | None, typer.Option(help="Folder of full-size files: those of validation cars count.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Of the squares; else the weights' own.")] = None,
+    validation: Annotated[int, typer.Option(help="Cars, by name, that validate.")] = 63,
+    weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
+    allow_empty: Annotated[
+        bool, typer.Option("--allow-empty", help="Accept masks without an object.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = RESULTS,
+) -> None:
+    """Measure on the validation cars; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
+    name, sha256, net = open_model(model, weights)
+    if not hasattr(net, "classes"):
+        raise OptionError(f"{name} is no segmentation model.")
+    segmenter = Segmenter(net, precision="fp32", size=size)
+    settings = {"classes": net.classes, "allow_empty": allow_empty}
+    pairs = validation_pairs(data, validation)
+    sets = {"validation": evaluate(segmenter.logits, pairs, size=segmenter.size, **settings)}
+    if native is not None:
+        groups = {pair.group for pair in pairs}
+        large = [pair for pair in list_pairs(native) if pair.group in groups]
+        if not large:
+            raise DataError(f"{native} has no image of a validation car of {data}.")
+        sets["validation-native"] = evaluate(segmenter.logits, large, size=None, **settings)
+    result = {
+        "model": name,
+        "task": "segmentation",
+        "size": segmenter.size,
+        "protocol": PROTOCOL,
+        **cost(net, segmenter.size),
+        "weights_sha256": sha256,
+        "sets": sets,
+        "environment": environment(),
+    }
+    write_result(result, out)
+    with replacing(out / f"{name}.jpg") as part:
+        extremes(segmenter, pairs, sets["validation"]).save(part, quality=90)
+    print(table(result))
+
+
+def validation_pairs(data: Path, count: int) -> list[Pair]:
+    """Images and masks of the first `count` groups by name."""
+    pairs = list_pairs(data)
+    return [pairs[row] for row in lesson_split(pairs, validation=count, held_out=0).validation]
+
+
+def cost(model: nn.Module, size: int) -> dict[str, Any]:
+    """Parameters, and multiply-adds for one image."""
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        copy.deepcopy(model).to("meta")(torch.empty(1, 3, size, size))
+    return {
+        "parameters": sum(p.numel() for p in model.parameters()),
+        f"multiply_adds_{size}": counter.get_total_flops() // 2,
+    }
+
+
+def extremes(segmenter: Segmenter, pairs: Sequence[Pair], figures: dict[str, Any]) -> Any:
+    """A picture of the worst, the median and the best image by Dice."""
+    ranked = sorted(pairs, key=lambda pair: figures["images"][pair.image.stem]["dice"])
+    chosen = {
+        "worst": ranked[0],
+        "median": ranked[len(ranked) // 2],
+        "best": ranked[-1],
+    }
+    panels = []
+    for title, pair in chosen.items():
+        classes = segmenter.model.classes
+        image, mask = load_at(pair, segmenter.size, classes=classes, allow_empty=True)
+        dice = figures["images"][pair.image.stem]["dice"]
+        caption = f"{title}: {pair.image.stem}, dice {dice:.4f}"
+        panels.append(Prediction(image, mask, segmenter.array(image) > 0, caption))
+    return draw(panels)
+
+
+def table(result: dict[str, Any]) -> Table:
+    """One row for each set, and the lesson's rows at the same size."""
+    grid = Table("", "measured", *METRICS, "s / image", title=result["model"])
+    for title, row in result["sets"].items():
+        at = "native" if title.endswith("native") else str(result["size"])
+        figures = [f"{row[f'{metric}@{at}']:.5f}" for metric in METRICS]
+        grid.add_row(result["model"], f"{title} @{at}", *figures, f"{row['seconds']:.2f}")
+    for (net, size), (accuracy, dice) in LESSON.items():
+        if size == result["size"]:
+            pooled = "-" if dice is None else f"{dice:.5f}"
+            grid.add_row(f"the lesson's {net}", f"validation @{size}", f"{accuracy:.5f}", pooled)
+    return grid
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except ZooError as error:
+        sys.exit(f"error: {error}")

@@ -1,0 +1,48 @@
+"""What the benchmarks share: durations, the model to measure, result files."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from zoo.atomic import replacing
+from zoo.download import sha256_of
+from zoo.hub import load_model
+from zoo.registry import create_model
+from zoo.sources import WEIGHTS_FILE
+from zoo.weights import get_weights
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def seconds(text: str) -> float:
+    """Reads "90s", "25m" or "1.5h"."""
+    match = re.fullmatch(r"(\d+\.?\d*)([smh])", text)
+    if not match:
+        raise typer.BadParameter(f"{text!r} is no duration such as 90s, 25m or 1.5h.")
+    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
+    """The name that the results get, the sha256 of the weight file, the model in eval mode.
+
+    model: a name, a name with a tag or a saved folder. weights: a tag or a *.safetensors file.
+    """
+    if Path(model).is_dir():
+        return Path(model).name, sha256_of(Path(model) / WEIGHTS_FILE), load_model(model)
+    if weights and weights.endswith(".safetensors"):
+        net = create_model(model, weights=weights).eval()
+        return Path(weights).stem, sha256_of(Path(weights)), net
+    known = get_weights(f"{model}.{weights}" if weights else model)
+    return known.name, known.sha256, create_model(known.name).eval()
+
+
+def write_result(result: dict[str, Any], folder: Path) -> None:
+    """Writes FOLDER/MODEL.json."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with replacing(folder / f"{result['model']}.json") as part:
+        part.write_text(json.dumps(result, indent=1) + "\n")

@@ -1,0 +1,196 @@
+"""Segmentation for the training loop: its recipe, its batches, its validation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from zoo.seg.augment import Augmentation
+from zoo.seg.cache import resized_copies
+from zoo.seg.data import MaskedImages
+from zoo.seg.folders import Pair, list_pairs
+from zoo.seg.losses import segmentation_loss
+from zoo.seg.metrics import Counts, accuracy, count, dice_pooled
+from zoo.seg.model import SMALLEST
+from zoo.seg.splits import Split, k_fold, lesson_split
+from zoo.train.recipe import Recipe, Section, Stage
+
+
+class SegStage(Stage):
+    """A stage with the side of its squares in pixels, and a length in steps or in epochs."""
+
+    size: int = Field(ge=SMALLEST)
+    steps: int = Field(default=0, ge=0)
+    epochs: float = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _one_length(self) -> SegStage:
+        if (self.steps > 0) == (self.epochs > 0):
+            raise ValueError("a stage has either steps or epochs")
+        return self
+
+
+class AugmentationSection(Section):
+    """See `zoo.seg.augment.Augmentation`."""
+
+    rotation: float = Field(default=4.0, ge=0, le=180)
+    flip: bool = True
+    lighting: float = Field(default=0.05, ge=0, le=1)
+
+
+class SplitSection(Section):
+    """Who validates: the first `validation` groups by name, or fold number `fold` of `folds`.
+
+    A group is a car, a subfolder or a single image. `held_out` others choose the checkpoints.
+    """
+
+    validation: int = Field(default=63, ge=0)
+    folds: int | None = Field(default=None, ge=2)
+    fold: int = Field(default=0, ge=0)
+    held_out: int = Field(default=20, gt=0)
+
+
+class SegRecipe(Recipe):
+    """A recipe for segmentation.
+
+    The loss is (binary) cross-entropy plus `dice_weight` times the soft Dice loss. `allow_empty`
+    accepts masks without an object.
+    """
+
+    stages: tuple[SegStage, ...] = Field(min_length=1)
+    split: SplitSection = SplitSection()
+    augmentation: AugmentationSection = AugmentationSection()
+    dice_weight: float = Field(default=0.0, ge=0)
+    allow_empty: bool = False
+
+    @model_validator(mode="after")
+    def _frozen_if_pretrained(self) -> SegRecipe:
+        pretrained = self.model.start or self.model.options.get("encoder_weights")
+        first = self.stages[0]
+        if (first.trainable or first.frozen_statistics) and not pretrained:
+            raise ValueError(
+                "the first stage freezes what knows nothing yet: set model.start or "
+                "model.options.encoder_weights, or let everything learn"
+            )
+        return self
+
+
+def smoke(recipe: SegRecipe) -> SegRecipe:
+    """The same recipe with two steps a stage and small squares, to run every line of it quickly."""
+    stages = tuple(
+        stage.model_copy(
+            update={
+                "steps": 2,
+                "epochs": 0,
+                "batch": 2,
+                "size": max(SMALLEST, stage.size // 8),
+                "warmup": 0,
+            }
+        )
+        for stage in recipe.stages
+    )
+    options = {k: v for k, v in recipe.model.options.items() if k != "encoder_weights"}
+    changes = {
+        "stages": stages,
+        "compile": False,
+        "split": SplitSection(validation=1, held_out=1),
+        "log_every": 1,
+        "validate_every": 2,
+        "checkpoint_every": 2,
+        "model": recipe.model.model_copy(update={"start": None, "options": options}),
+    }
+    return recipe.model_copy(update=changes)
+
+
+def split_of(recipe: SegRecipe, pairs: list[Pair]) -> Split:
+    """The recipe's split of a folder.
+
+    Raises:
+        DataError: too few groups.
+        InputError: a fold that does not exist.
+    """
+    section = recipe.split
+    if section.folds is None:
+        return lesson_split(pairs, validation=section.validation, held_out=section.held_out)
+    return k_fold(pairs, folds=section.folds, fold=section.fold, held_out=section.held_out)
+
+
+def with_steps(recipe: SegRecipe, images: int) -> SegRecipe:
+    """The recipe with its epochs counted out in steps, for so many training images."""
+    stages = (
+        stage.model_copy(
+            update={"steps": max(1, round(stage.epochs * images / stage.batch)), "epochs": 0}
+        )
+        if stage.epochs
+        else stage
+        for stage in recipe.stages
+    )
+    return recipe.model_copy(update={"stages": tuple(stages)})
+
+
+class Segmentation:
+    """Batches from a folder of images and masks, and Dice on the held-out groups.
+
+    Squares of a stage's size are loaded when the stage draws its first batch. The held-out images
+    are measured at that size too, so that `score` is "dice_pooled@128" while 128 pixels are
+    trained.
+
+    Args:
+        recipe: its epochs are counted out in `self.recipe`, which is the one to train by.
+        folder: see `zoo.seg.folders.list_pairs`.
+        classes: of the network.
+        cache: where resized copies are kept, see `resized_copies`.
+
+    Raises:
+        DataError: a folder that can't be used or is too small for the split.
+    """
+
+    score: str
+
+    def __init__(
+        self, recipe: SegRecipe, folder: Path, *, classes: int = 1, cache: Path | None = None
+    ) -> None:
+        self.folder, self.classes, self.cache = folder, classes, cache
+        self.pairs = list_pairs(folder)
+        self.split = split_of(recipe, self.pairs)
+        self.recipe = with_steps(recipe, len(self.split.train))
+        self.augmentation = Augmentation(**recipe.augmentation.model_dump())
+        self.size = 0
+
+    def batch(self, stage: SegStage, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Images `[N, 3, S, S]` and class numbers `[N, S, S]` uint8, augmented."""
+        if stage.size != self.size:
+            self._load(stage.size, generator.device)
+        return self.train.batch(stage.batch, generator, augmentation=self.augmentation)
+
+    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return segmentation_loss(prediction, target, dice_weight=self.recipe.dice_weight)
+
+    @torch.inference_mode()
+    def validate(self, model: nn.Module) -> dict[str, float]:
+        """Pooled Dice and accuracy over the held-out images, at the size in training."""
+        device = self.held_out.device
+        half = torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
+        parts = []
+        for images, masks in self.held_out.in_order(8):
+            with half:
+                logits = model(images)
+            parts.append(count(logits.float(), masks))
+        counts = Counts.join(parts)
+        return {self.score: dice_pooled(counts), f"accuracy@{self.size}": accuracy(counts)}
+
+    def _load(self, size: int, device: torch.device) -> None:
+        copies = resized_copies(
+            self.folder,
+            self.pairs,
+            size,
+            classes=self.classes,
+            allow_empty=self.recipe.allow_empty,
+            cache=self.cache,
+        )
+        self.train = MaskedImages(*copies, rows=self.split.train, device=device)
+        self.held_out = MaskedImages(*copies, rows=self.split.held_out, device=device)
+        self.size, self.score = size, f"dice_pooled@{size}"
