@@ -71,7 +71,7 @@ def evaluate(
         logits = predict(image)
         seconds.append(time.perf_counter() - start)
         names.append(Path(pair.image).stem)
-        parts.append(count(logits[None], torch.from_numpy(mask)[None].to(logits.device)))
+        parts.append(count(logits[None], torch.tensor(mask)[None].to(logits.device)))
     counts = Counts.join(parts)
     images = {
         name: {"dice": dice, "seconds": taken}
