@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -50,7 +51,7 @@ class SegmentationModel(ZooModel):
                 f"Batch norm can't learn from {len(x)} image of {height} × {width} pixels, which"
                 " leaves it one value per channel: use a larger batch or larger images."
             ) from error
-        return logits[..., :height, :width]
+        return _crop(logits, height, width)
 
     def layer_groups(self) -> dict[str, dict[str, nn.Parameter]]:
         """Return the parameters by name in three groups, "early", "late" and "decoder", for
@@ -75,6 +76,17 @@ class SegmentationModel(ZooModel):
                 f"Images must have {SMALLEST} pixels a side or more, not"
                 f" {x.shape[2]} × {x.shape[3]}: enlarge them first."
             )
+
+
+def _crop(x: Tensor, height: int, width: int) -> Tensor:
+    """A copy of `x[..., :height, :width]`.
+
+    Of the slice itself torch.export must know whether it is contiguous, and takes only images that
+    need padding then, or only such that need none, as its example does.
+    """
+    rows = torch.arange(height, device=x.device)
+    columns = torch.arange(width, device=x.device)
+    return x.index_select(2, rows).index_select(3, columns)
 
 
 def check_classes(classes: int) -> None:
