@@ -21,6 +21,7 @@ from typing import Annotated, Any
 import timm
 import torch
 import typer
+from common import RESULTS
 from rich import print
 from rich.progress import track
 from rich.table import Table
@@ -36,7 +37,6 @@ from zoo.seg.model import SegmentationModel
 from zoo.seg.timm_trunks import timm_trunk
 from zoo.seg.unet import UnetDecoder
 
-RESULTS = Path(__file__).parent / "results"
 SIZE = (157, 211)
 FAMILIES = (
     "cspdarknet53",
