@@ -46,9 +46,7 @@ def read_deep(path: Path, header: Image.Image) -> Picture:
     planes = vips.Image.new_from_source(source, "", fail_on="truncated").numpy()
     planes = planes.reshape(*planes.shape[:2], -1)
     if planes.dtype != np.uint16:
-        raise ImageError(
-            f"The picture has {planes.dtype} pixels; zoo takes 8 or 16 bits."
-        )
+        raise ImageError(f"The picture has {planes.dtype} pixels; zoo takes 8 or 16 bits.")
     colours = 1 if planes.shape[2] < 3 else 3
     alpha = planes[..., colours] if header.has_transparency_data else None
     return compose(planes[..., :colours], alpha, header, header.info.get("icc_profile"))
