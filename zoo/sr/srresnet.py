@@ -142,3 +142,15 @@ def srresnet_x4(
 ) -> SRResNet:
     """SRResNet that enlarges by 4; 1.52 million parameters. See `SRResNet` for the options."""
     return SRResNet(4, width=width, depth=depth, res_scale=res_scale, upsampler=upsampler)
+
+
+register_weights(
+    Weights(
+        name="srresnet_x4.psnr",
+        file="srresnet_x4.psnr.safetensors",
+        sha256="126eab7aaef13bb360908b5f302a77b91f9e195a0132e5a8699122f8fa495af5",
+        size=3_041_718,
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml"),
+    ),
+    default=True,
+)
