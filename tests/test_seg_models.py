@@ -205,6 +205,17 @@ def test_images_are_padded_by_replication_and_logits_cropped(name: str) -> None:
         assert torch.equal(model(x), model(padded)[..., :45, :70])
 
 
+def test_tensorflows_padding_exports_too() -> None:
+    encoder = "tf_mobilenetv3_small_minimal_100"
+    model = zoo.create_model("dynamic_unet", encoder=encoder, decoder_channels=[8] * 5).eval()
+    dim = torch.export.Dim.DYNAMIC
+    shapes = ({2: dim, 3: dim},)
+    exported = torch.export.export(model, (picture(1, 3, 40, 50),), dynamic_shapes=shapes)
+    x = picture(1, 3, 64, 71)
+    with torch.no_grad():
+        torch.testing.assert_close(exported.module()(x), model(x), atol=1e-5, rtol=1e-4)
+
+
 # Bad input
 
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
 from zoo.download import reason_of
 from zoo.errors import InputError, UnknownNameError, WeightsError, did_you_mean
@@ -46,7 +47,31 @@ def timm_trunk(name: str, *, weights: str | Path | None, in_chans: int) -> Trunk
         module = _with_default_weights(timm, name, in_chans, options)
     elif weights is not None:
         _load_timm_file(timm, module, name, Path(weights), in_chans)
+    for part in list(module.modules()):
+        for child, layer in part.named_children():
+            if isinstance(layer, timm.layers.Conv2dSame):
+                setattr(part, child, EvenConv(layer))
     return configured(name, module)
+
+
+class EvenConv(nn.Module):
+    """A convolution with TensorFlow's "same" padding, for sizes that its stride divides.
+
+    Of other sizes the padding depends, and so timm computes it at every call, which torch.export
+    can't follow through a whole network. Encoders see no other sizes.
+    """
+
+    def __init__(self, conv: nn.Conv2d) -> None:
+        super().__init__()
+        self.weight, self.bias = conv.weight, conv.bias
+        self.stride, self.dilation, self.groups = conv.stride, conv.dilation, conv.groups
+        sides = zip(conv.kernel_size, conv.stride, conv.dilation, strict=True)
+        rows, columns = (max(0, (k - 1) * d + 1 - s) for k, s, d in sides)
+        self.padding = (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.pad(x, self.padding)
+        return F.conv2d(x, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
 
 def _check_timm_name(timm: Any, name: str, weights: str | Path | None) -> None:
