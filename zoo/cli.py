@@ -34,7 +34,7 @@ Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit: 1 where something failed, 2 where the call was wrong."""
-    # Layers allocate hundreds of megabytes; in huge pages that takes half the time.
+    # Layers allocate hundreds of megabytes; in huge pages that takes less time.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         app(args=arguments)

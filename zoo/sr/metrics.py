@@ -16,7 +16,7 @@ from zoo.errors import InputError
 def rgb_to_y(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     """BT.601 luma in studio range, rounded to whole levels as MATLAB's `rgb2ycbcr` does for uint8.
 
-    The rounding matters: without it PSNR stands 0.03 dB higher at 34 dB and 0.07 dB at 38 dB.
+    The rounding matters: without it PSNR stands a few hundredths of a dB higher.
 
     Args:
         image: `[H, W, 3]` uint8; `[H, W]` or `[H, W, 1]` counts as RGB with equal channels.
