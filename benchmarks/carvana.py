@@ -9,7 +9,6 @@ DIR holds train/ with train_masks/ or train_masks.csv, as Kaggle gives them, or 
 
 from __future__ import annotations
 
-import copy
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -18,40 +17,25 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from common import RESULTS, open_model, seconds, write_result
+from card import LESSON
+from common import RESULTS, cost, open_model, seconds, write_result
 from rich import print
 from rich.table import Table
-from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.atomic import replacing
 from zoo.errors import DataError, OptionError, RecipeError, ZooError
 from zoo.provenance import environment
 from zoo.registry import create_model, get_model
-from zoo.seg.evaluate import PROTOCOL, evaluate, load_at
+from zoo.seg.evaluate import METRICS, PROTOCOL, evaluate, load_at, validation_pairs
 from zoo.seg.folders import Pair, find_problems, list_pairs
 from zoo.seg.gallery import Prediction, draw
 from zoo.seg.generated import generate_cars
-from zoo.seg.metrics import TOLERANCE
-from zoo.seg.splits import lesson_split
 from zoo.segmenter import Segmenter
 from zoo.train.checkpoints import start_from
 from zoo.train.find_rate import find_rate, plot
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
 from zoo.train.segmentation import Segmentation, SegRecipe, smoke
-
-# The lesson's validation figures, by network and size. Its Dice pools the pixels of a batch, its
-# accuracy counts a pixel as car where the logit (not the probability) exceeds 0.5.
-LESSON: dict[tuple[str, int], tuple[float, float | None]] = {
-    ("simple_up34", 128): (0.99173, None),
-    ("simple_up34", 512): (0.99639, None),
-    ("simple_up34", 1024): (0.99817, None),
-    ("unet34", 128): (0.99361, 0.98520),
-    ("unet34", 512): (0.99744, 0.99412),
-    ("unet34", 1024): (0.99829, 0.99599),
-}
-METRICS = ("accuracy", "dice_pooled", "dice", "iou", f"boundary_f_{TOLERANCE}px")
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -158,7 +142,7 @@ def evaluate_model(
         "task": "segmentation",
         "size": segmenter.size,
         "protocol": PROTOCOL,
-        **cost(net, segmenter.size),
+        **cost(net, segmenter.size, segmenter.size, label=str(segmenter.size)),
         "weights_sha256": sha256,
         "sets": sets,
         "environment": environment(),
@@ -167,22 +151,6 @@ def evaluate_model(
     with replacing(out / f"{name}.jpg") as part:
         extremes(segmenter, pairs, sets["validation"]).save(part, quality=90)
     print(table(result))
-
-
-def validation_pairs(data: Path, count: int) -> list[Pair]:
-    """Images and masks of the first `count` groups by name."""
-    pairs = list_pairs(data)
-    return [pairs[row] for row in lesson_split(pairs, validation=count, held_out=0).validation]
-
-
-def cost(model: nn.Module, size: int) -> dict[str, Any]:
-    """Parameters, and multiply-adds for one image."""
-    with FlopCounterMode(display=False) as counter, torch.device("meta"):
-        copy.deepcopy(model).to("meta")(torch.empty(1, 3, size, size))
-    return {
-        "parameters": sum(p.numel() for p in model.parameters()),
-        f"multiply_adds_{size}": counter.get_total_flops() // 2,
-    }
 
 
 def extremes(segmenter: Segmenter, pairs: Sequence[Pair], figures: dict[str, Any]) -> Any:

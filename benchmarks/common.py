@@ -1,13 +1,17 @@
-"""What the benchmarks share: durations, the model to measure, result files."""
+"""What the benchmarks share: durations, the model to measure and its cost, result files."""
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
 from typing import Any
 
+import torch
 import typer
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.atomic import replacing
 from zoo.download import sha256_of
@@ -39,6 +43,26 @@ def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
         return Path(weights).stem, sha256_of(Path(weights)), net
     known = get_weights(f"{model}.{weights}" if weights else model)
     return known.name, known.sha256, create_model(known.name).eval()
+
+
+def cost(model: nn.Module, height: int, width: int, *, label: str) -> dict[str, int]:
+    """Parameters, and "multiply_adds_LABEL" for one image of this size, without arithmetic."""
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        copy.deepcopy(model).to("meta")(torch.empty(1, 3, height, width))
+    return {
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        f"multiply_adds_{label}": counter.get_total_flops() // 2,
+    }
+
+
+def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]]:
+    """The metric that chose a run's weights, and the rows of its curve that have it.
+
+    Scores of segmentation are of one size of square; the last stage's size counts.
+    """
+    last = history[-1]
+    metric = next(key for key in last if key == "psnr_y" or key.startswith("dice_pooled@"))
+    return metric, [row for row in history if metric in row]
 
 
 def write_result(result: dict[str, Any], folder: Path) -> None:

@@ -278,8 +278,7 @@ def test_a_library_error_is_named_and_stops_nothing(
     result = run("upscale", tmp_path, "-o", tmp_path / "out", "-m", model)
     assert result.status == 1
     assert result.stderr == (
-        f"{tmp_path / 'a.png'}: there is not enough memory for the result or for a tile; "
-        "try a smaller --tile.\n"
+        f"{tmp_path / 'a.png'}: there is not enough memory for it; try a smaller --tile.\n"
     )
     assert files(tmp_path / "out") == {"b.png"}
 

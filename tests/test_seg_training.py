@@ -15,6 +15,7 @@ import pytest
 import torch
 import yaml
 from carvana import app
+from PIL import Image
 from torch.nn import functional as F
 from typer.testing import CliRunner, Result
 
@@ -355,3 +356,15 @@ def test_the_finder_suggests_where_the_loss_falls_fastest() -> None:
     assert 5e-4 < suggest(rates, blown, memory=0.5).suggestion < 4e-3
     with pytest.raises(TrainingError, match="never fell"):
         suggest(rates, [1.0 + rate for rate in rates])
+
+
+def test_the_command_prints_a_rate_and_draws_why(tmp_path: Path, cars: Path, cache: Path) -> None:
+    recipe = write_recipe(tmp_path)
+    out = tmp_path / "run"
+    outcome = run(recipe, "--data", cars, "--cache", cache, "--out", out, "--find-lr")
+    assert outcome.exit_code == 0, outcome.output
+    rate = float(outcome.output.split("Try lr: ")[1].split()[0])
+    assert 1e-6 < rate < 1
+    with Image.open(out / "find_lr.png") as plot:
+        assert plot.width > 400
+    assert [file.name for file in out.iterdir()] == ["find_lr.png"]

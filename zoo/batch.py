@@ -87,11 +87,14 @@ class Outputs:
         return target, format
 
 
-def run(files: list[tuple[Path, Path]], work: Work, *, done: str, out: Path) -> int:
+def run(
+    files: list[tuple[Path, Path]], work: Work, *, done: str, out: Path, thrift: str = ""
+) -> int:
     """Work on each file behind a progress bar, and return the exit status: 1 if any failed.
 
     A failure is named in one line on stderr and stops nothing. `done` and `out` are for the
-    summary: "enlarged", and where to. Ctrl-C ends in order, with status 130.
+    summary: "enlarged", and where to; `thrift` names the option that saves memory, if there is one.
+    Ctrl-C ends in order, with status 130.
     """
     stdout, stderr = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     # Time goes by the size of the files: their pixels are not known before they are read.
@@ -125,7 +128,8 @@ def run(files: list[tuple[Path, Path]], work: Work, *, done: str, out: Path) -> 
                 break
             except Exception as error:  # whatever a file does to a library, the next one gets a try
                 failed += 1
-                stderr.print(_sentence(source, error), style="red", markup=False, highlight=False)
+                sentence = _sentence(source, error, thrift)
+                stderr.print(sentence, style="red", markup=False, highlight=False)
     seconds = time.monotonic() - start
     summary = f"{finished} of {len(files)} {done} into {out} in {_duration(seconds)}"
     if failed:
@@ -145,11 +149,11 @@ def _make(folder: Path) -> None:
         raise ImageError(f"{folder}: the folder can't be written to.")
 
 
-def _sentence(source: Path, error: Exception) -> str:
+def _sentence(source: Path, error: Exception, thrift: str) -> str:
     if isinstance(error, ZooError):
         text = str(error)
     elif isinstance(error, MemoryError) or "memory" in str(error):
-        text = "there is not enough memory for the result or for a tile; try a smaller --tile."
+        text = f"there is not enough memory for it{f'; try a smaller {thrift}' if thrift else ''}."
     else:
         text = f"{type(error).__name__}: {error}".partition("\n")[0]
     return text if str(source) in text else f"{source}: {text}"

@@ -154,7 +154,8 @@ def upscale(
         large = upscaler.picture(picture, progress)
         write_image(large, target, quality=quality, overwrite=overwrite)
 
-    raise typer.Exit(run(outputs.find(), work, done="enlarged", out=outputs.out))
+    status = run(outputs.find(), work, done="enlarged", out=outputs.out, thrift="--tile")
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -207,7 +208,8 @@ def segment(
         result = replace(segmenter.picture(picture, wanted), format=file_format)
         write_image(result, target, quality=quality, overwrite=overwrite)
 
-    raise typer.Exit(run(outputs.find(), work, done="segmented", out=outputs.out))
+    status = run(outputs.find(), work, done="segmented", out=outputs.out, thrift="--size")
+    raise typer.Exit(status)
 
 
 @app.command()
@@ -216,9 +218,10 @@ def verify(
         str | None, typer.Argument(help="A model or model.tag; all that are bundled if left out.")
     ] = None,
     data: Annotated[
-        Path | None, typer.Option(help="Folder of benchmark sets: measure on them, too.")
+        Path | None,
+        typer.Option(help="Folder of benchmark sets, or of Carvana: measure on it, too."),
     ] = None,
-    sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = ["Set5"],  # noqa: B006
+    sets: Annotated[list[str], typer.Option(help="Benchmark sets to measure on.")] = ["Set5"],  # noqa: B006
 ) -> None:
     """Check the sha256 of weights and load them."""
     from zoo.verify import check, measure, select

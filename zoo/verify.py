@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from rich.table import Table
 from torch import nn
 
 from zoo.predict import upscale
-from zoo.registry import create_model, list_models
-from zoo.sr.evaluate import evaluate, find_set
+from zoo.registry import create_model, get_model, list_models
+from zoo.segmenter import Segmenter
 from zoo.weights import PRETRAINED, Weights, get_weights, list_weights
 
 
@@ -35,21 +35,38 @@ def check(weights: Weights) -> nn.Module:
 
 
 def measure(weights: Weights, model: nn.Module, data: Path, sets: list[str]) -> Table:
-    """Return a table of benchmark figures, measured now and as published with the weights."""
-    table = Table("set", "PSNR-Y (dB)", "published", "SSIM-Y", "published", title=weights.name)
-    enlarge = partial(upscale, model=model, precision="fp32")
-    for name in sets:
-        figures = evaluate(enlarge, find_set(data, name), scale=cast(int, model.scale))
-        published = weights.metrics.get(name, {})
-        table.add_row(
-            name,
-            f"{figures['psnr_y']:.2f}",
-            _figure(published.get("psnr_y")),
-            f"{figures['ssim_y']:.4f}",
-            _figure(published.get("ssim_y"), 4),
-        )
+    """Return a table of figures, measured now and as published with the weights.
+
+    data: for super-resolution the folder of the benchmark sets, of which `sets` are measured; for
+        segmentation Carvana's, of which the lesson's validation cars are.
+    """
+    table = Table("set", "metric", "measured", "published", title=weights.name)
+    if get_model(weights.architecture).task == "super-resolution":
+        measured = _enlargement(model, data, sets)
+    else:
+        measured = _masks(model, data)
+    for title, figures in measured.items():
+        published = weights.metrics.get(title, {})
+        for metric, figure in figures.items():
+            if metric not in ("seconds", "images"):
+                shown = f"{published[metric]:.5f}" if metric in published else "-"
+                table.add_row(title, metric, f"{figure:.5f}", shown)
     return table
 
 
-def _figure(figure: float | None, digits: int = 2) -> str:
-    return "-" if figure is None else f"{figure:.{digits}f}"
+def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dict[str, Any]]:
+    from zoo.sr.evaluate import evaluate, find_set
+
+    enlarge = partial(upscale, model=model, precision="fp32")
+    scale = cast(int, model.scale)
+    return {name: evaluate(enlarge, find_set(data, name), scale=scale) for name in sets}
+
+
+def _masks(model: nn.Module, data: Path) -> dict[str, dict[str, Any]]:
+    from zoo.seg.evaluate import evaluate, validation_pairs
+
+    segmenter = Segmenter(model, precision="fp32")
+    pairs = validation_pairs(data)
+    classes = cast(int, model.classes)
+    figures = evaluate(segmenter.logits, pairs, size=segmenter.size, classes=classes)
+    return {"validation": figures}

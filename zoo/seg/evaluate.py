@@ -17,18 +17,30 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from zoo.seg.folders import Pair, load_pair
+from zoo.seg.folders import Pair, list_pairs, load_pair
 from zoo.seg.metrics import TOLERANCE, Counts, count, dice_per_image, summary
 from zoo.seg.resize import resize_image, resize_mask
+from zoo.seg.splits import lesson_split
 
 PROTOCOL = (
     "accuracy (p > 0.5) and dice_pooled over all pixels of the set; dice, iou and boundary_f "
     f"(tolerance {TOLERANCE} px) per image, then mean; @N: image (bilinear, antialiased) and mask "
     "(nearest) squashed to N×N; @native: logits brought back to the file's size, bilinear"
 )
+METRICS = ("accuracy", "dice_pooled", "dice", "iou", f"boundary_f_{TOLERANCE}px")
 
 # uint8 [H, W, 3] -> logits [classes, H, W]
 Predict = Callable[[NDArray[np.uint8]], Tensor]
+
+
+def validation_pairs(data: Path, count: int = 63) -> list[Pair]:
+    """Images and masks of the first `count` groups by name: the lesson's validation cars.
+
+    Raises:
+        DataError: a folder that can't be used or holds no more groups than that.
+    """
+    pairs = list_pairs(data)
+    return [pairs[row] for row in lesson_split(pairs, validation=count, held_out=0).validation]
 
 
 def load_at(

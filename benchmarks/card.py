@@ -1,0 +1,153 @@
+"""The model card and the README's figures, as text, from the registry and the result files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from common import RESULTS, scored
+
+from zoo.registry import get_model, list_models
+from zoo.seg.evaluate import METRICS
+from zoo.weights import Weights, get_weights, list_weights
+
+SR_SETS = ("Set5", "Set14", "B100")
+
+# The lesson's validation figures, by network and size: accuracy, Dice. Its Dice pools the pixels of
+# a batch, its accuracy counts a pixel as car where the logit (not the probability) exceeds 0.5.
+LESSON: dict[tuple[str, int], tuple[float, float | None]] = {
+    ("simple_up34", 128): (0.99173, None),
+    ("simple_up34", 512): (0.99639, None),
+    ("simple_up34", 1024): (0.99817, None),
+    ("unet34", 128): (0.99361, 0.98520),
+    ("unet34", 512): (0.99744, 0.99412),
+    ("unet34", 1024): (0.99829, 0.99599),
+}
+
+
+def result(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """A result that a benchmark wrote."""
+    content: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
+    return content
+
+
+def shipped(task: str | None = None) -> list[str]:
+    """The names of all registered weights, or of those for a task."""
+    return [name for model in list_models(task=task) for name in list_weights(model)]
+
+
+def readme_super_resolution(folder: Path) -> str:
+    """Weights against bicubic on the benchmark sets."""
+    lines = [
+        f"| Y-PSNR (dB) | parameters | {' | '.join(SR_SETS)} |",
+        f"|---|---|{'---|' * len(SR_SETS)}",
+    ]
+    for scale in (2, 4):
+        names = [n for n in shipped("super-resolution") if result(n, folder)["scale"] == scale]
+        for name in [f"bicubic_x{scale}", *names]:
+            row = result(name, folder)
+            size = f"{row['parameters'] / 1e6:.2f} M" if "parameters" in row else "–"
+            figures = " | ".join(f"{row['sets'][title]['psnr_y']:.2f}" for title in SR_SETS)
+            lines.append(f"| `{name}` | {size} | {figures} |")
+    return "\n".join(lines)
+
+
+def readme_segmentation(folder: Path) -> str:
+    """Weights on the lesson's 63 validation cars, and the lesson's own rows at the same size."""
+    lines = ["| 63 cars | pixels | parameters | accuracy | Dice, pooled |", "|---|---|---|---|---|"]
+    sizes = set()
+    for name in shipped("segmentation"):
+        row = result(name, folder)
+        size, figures = row["size"], row["sets"]["validation"]
+        sizes.add(size)
+        accuracy, dice = figures[f"accuracy@{size}"], figures[f"dice_pooled@{size}"]
+        cost = f"{row['parameters'] / 1e6:.2f} M"
+        lines.append(f"| `{name}` | {size} | {cost} | {accuracy:.5f} | {dice:.5f} |")
+    for (net, size), (accuracy, pooled) in LESSON.items():
+        if size in sizes:
+            shown = "–" if pooled is None else f"{pooled:.5f}"
+            lines.append(f"| the lesson's {net} | {size} | | {accuracy:.5f} | {shown} |")
+    return "\n".join(lines) if sizes else "No weights for segmentation yet."
+
+
+def model_card(folder: Path) -> str:
+    """One section for each model that has weights."""
+    sections = [
+        "# Model card\n\nWritten by `benchmarks/publish.py` from the registry and from "
+        "`benchmarks/results/`: every figure here comes from a run."
+    ]
+    for model in list_models(pretrained=True):
+        what = (get_model(model).build.__doc__ or "").strip().splitlines()[0]
+        sections.append(f"## {model}\n\n{what}")
+        sections += [section(name, folder) for name in list_weights(model)]
+    return "\n\n".join(sections) + "\n"
+
+
+def section(name: str, folder: Path) -> str:
+    """One file of weights: data and terms, training, metrics with their protocol, cost."""
+    declared, measured = get_weights(name), result(name, folder)
+    meta, machine = declared.meta, measured["environment"]
+    enlarges = measured["task"] == "super-resolution"
+    cost, table = (enlargement if enlarges else masks)(measured, folder)
+    return f"""### {name}
+
+- **File**: `zoo/pretrained/{declared.file}`, version {meta.version}, fp16 safetensors, \
+{declared.size / 1e6:.1f} MB, sha256 `{declared.sha256}`.
+- **Licence of the weights**: {meta.license}
+- **Training data**: {meta.training_data}
+- **Terms of the data**: {meta.training_data_terms}
+- **Training**: {training(declared, folder)}
+- **Cost**: {measured["parameters"]:,} parameters; {cost}.
+- **Input**: RGB in {list(meta.input_range)}, any size from {"1×1" if enlarges else "32×32"}.
+
+{table}
+
+Protocol: {measured["protocol"]}. Precision fp32, {machine["threads"]} threads of \
+{machine["cpu"]}, torch {machine["libraries"]["torch"]}; \
+[all figures](benchmarks/results/{name}.json)."""
+
+
+def training(declared: Weights, folder: Path) -> str:
+    """The recipe, how long it ran, and how the weights were chosen."""
+    name, recipe = declared.name, declared.meta.recipe
+    history = json.loads((folder / f"{name}.history.json").read_text())
+    metric, rows = scored(history)
+    best = max(rows, key=lambda row: row[metric])
+    figure = f"{best[metric]:.2f} dB" if metric == "psnr_y" else f"{metric} {best[metric]:.5f}"
+    return (
+        f"[{recipe}]({recipe}), {history[-1]['step']:,} steps; the averaged weights of step "
+        f"{best['step']:,} did best on the photographs set aside ({figure}). "
+        f"[Curve](docs/curves/{name}.svg), [its figures](benchmarks/results/{name}.history.json)."
+    )
+
+
+def enlargement(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
+    """What super-resolution costs, and its figures beside those of bicubic enlargement."""
+    bicubic = result(f"bicubic_x{measured['scale']}", folder)["sets"]
+    lines = [
+        "| set | images | PSNR-Y (dB) | SSIM-Y | bicubic PSNR-Y (dB) | s / image |",
+        "|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {title} | {len(row['images'])} | {row['psnr_y']:.2f} | {row['ssim_y']:.4f} |"
+        f" {bicubic[title]['psnr_y']:.2f} | {row['seconds']:.2f} |"
+        for title, row in measured["sets"].items()
+    ]
+    billions = measured["multiply_adds_720p"] / 1e9
+    return f"{billions:.1f} billion multiply-adds for a result of 1280×720", "\n".join(lines)
+
+
+def masks(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
+    """What segmentation costs, and its figures on the validation cars."""
+    size = measured["size"]
+    lines = [
+        f"| set | images | {' | '.join(METRICS)} | s / image |",
+        f"|---|---|{'---|' * len(METRICS)}---|",
+    ]
+    for title, row in measured["sets"].items():
+        at = "native" if title.endswith("native") else str(size)
+        figures = " | ".join(f"{row[f'{metric}@{at}']:.5f}" for metric in METRICS)
+        lines.append(f"| {title} @{at} | {len(row['images'])} | {figures} | {row['seconds']:.2f} |")
+    billions = measured[f"multiply_adds_{size}"] / 1e9
+    return f"{billions:.1f} billion multiply-adds for {size}×{size} pixels", "\n".join(lines)
