@@ -21,7 +21,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def photograph_meta(*, recipe: str, version: int = 1) -> WeightsMeta:
+def photograph_meta(*, recipe: str, version: int = 1, slope: float = 0.1) -> WeightsMeta:
     """What all our weights for photographs have in common: data and licences."""
     return WeightsMeta(
         version=version,
@@ -35,20 +35,26 @@ def photograph_meta(*, recipe: str, version: int = 1) -> WeightsMeta:
             "CC0; CLIC, deepin and Pop!_OS: Unsplash licence or public domain."
         ),
         recipe=recipe,
+        options={"res_scale": 1.0, "negative_slope": slope},
     )
 
 
 class ResidualBlock(nn.Module):
-    """x + res_scale · conv(relu(conv(x))). No batch norm: it would shift the pixels' statistics."""
+    """x + res_scale · conv(leaky_relu(conv(x))).
 
-    def __init__(self, width: int, res_scale: float) -> None:
+    No batch norm: it would shift the pixels' statistics. A slope of 0 makes it the lesson's ReLU.
+    """
+
+    def __init__(self, width: int, res_scale: float, negative_slope: float = 0.0) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(width, width, 3, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.res_scale = res_scale
+        self.negative_slope = negative_slope
 
     def forward(self, x: Tensor) -> Tensor:
-        branch: Tensor = self.conv2(F.relu(self.conv1(x)))
+        active = F.leaky_relu(self.conv1(x), self.negative_slope)
+        branch: Tensor = self.conv2(active)
         return x + self.res_scale * branch
 
 
@@ -65,6 +71,8 @@ class SRResNet(ZooModel):
         depth: residual blocks.
         res_scale: factor on each residual branch; below 1 it keeps high learning rates and wide
             nets stable.
+        negative_slope: of the leaky ReLU in the blocks; 0 makes it a ReLU, whose units Muon
+            silences for good, whole blocks of them.
         upsampler: "pixelshuffle" (with ICNR), "nearest" or "transposed".
 
     Shape: `[N, 3, H, W]` float in [0, 1], any H and W from 1 → `[N, 3, scale·H, scale·W]`, not
@@ -84,6 +92,7 @@ class SRResNet(ZooModel):
         width: int = 64,
         depth: int = 16,
         res_scale: float = 1.0,
+        negative_slope: float = 0.1,
         upsampler: UpsamplerKind = "pixelshuffle",
     ) -> None:
         super().__init__()
@@ -91,10 +100,15 @@ class SRResNet(ZooModel):
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
         self.head = nn.Conv2d(3, width, 3, padding=1)
-        self.body = nn.Sequential(*(ResidualBlock(width, res_scale) for _ in range(depth)))
+        self.body = nn.Sequential(
+            *(ResidualBlock(width, res_scale, negative_slope) for _ in range(depth))
+        )
         self.fuse = nn.Conv2d(width, width, 3, padding=1)
         self.upsampler = Upsampler(width, scale, upsampler)
         self.tail = nn.Conv2d(width, 3, 3, padding=1)
+        with torch.no_grad():  # starts near bilinear enlargement, with little noise to unlearn
+            for parameter in self.tail.parameters():
+                parameter.mul_(0.1)
 
         # Facts for tiling: pixels seen on each side, and floats alive per input pixel at the
         # widest point, the last enlargement (its input, the convolution's output, the shuffle's).
@@ -114,10 +128,18 @@ def srresnet_x2(
     width: int = 64,
     depth: int = 16,
     res_scale: float = 1.0,
+    negative_slope: float = 0.1,
     upsampler: UpsamplerKind = "pixelshuffle",
 ) -> SRResNet:
     """SRResNet that enlarges by 2; 1.37 million parameters. See `SRResNet` for the options."""
-    return SRResNet(2, width=width, depth=depth, res_scale=res_scale, upsampler=upsampler)
+    return SRResNet(
+        2,
+        width=width,
+        depth=depth,
+        res_scale=res_scale,
+        negative_slope=negative_slope,
+        upsampler=upsampler,
+    )
 
 
 register_weights(
@@ -126,7 +148,7 @@ register_weights(
         file="srresnet_x2.psnr.safetensors",
         sha256="ede245630589c9896ab2dce0b5e471f735e3fe9ebeb6b4b35d12414793db90a1",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml"),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml", slope=0.0),
     ),
     default=True,
 )
@@ -138,10 +160,18 @@ def srresnet_x4(
     width: int = 64,
     depth: int = 16,
     res_scale: float = 1.0,
+    negative_slope: float = 0.1,
     upsampler: UpsamplerKind = "pixelshuffle",
 ) -> SRResNet:
     """SRResNet that enlarges by 4; 1.52 million parameters. See `SRResNet` for the options."""
-    return SRResNet(4, width=width, depth=depth, res_scale=res_scale, upsampler=upsampler)
+    return SRResNet(
+        4,
+        width=width,
+        depth=depth,
+        res_scale=res_scale,
+        negative_slope=negative_slope,
+        upsampler=upsampler,
+    )
 
 
 register_weights(
@@ -150,7 +180,7 @@ register_weights(
         file="srresnet_x4.psnr.safetensors",
         sha256="126eab7aaef13bb360908b5f302a77b91f9e195a0132e5a8699122f8fa495af5",
         size=3_041_718,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml"),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml", slope=0.0),
     ),
     default=True,
 )
