@@ -60,8 +60,8 @@ def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]
 
     Scores of segmentation are of one size of square; the last stage's size counts.
     """
-    last = history[-1]
-    metric = next(key for key in last if key == "psnr_y" or key.startswith("dice_pooled@"))
+    scores = ("minus_feature_loss", "psnr_y", "dice_pooled@")  # a feature loss before PSNR
+    metric = next(key for score in scores for key in history[-1] if key.startswith(score))
     return metric, [row for row in history if metric in row]
 
 

@@ -40,6 +40,9 @@ def train(
     recipe: Path,
     data: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
     out: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")] = None,
+    feature_weights: Annotated[
+        str | None, typer.Option(help="*.safetensors file of the feature loss's network.")
+    ] = None,
     time_limit: Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")] = "1000h",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     smoke_test: Annotated[
@@ -54,6 +57,9 @@ def train(
             out = out or Path(scratch) / "run"
         if data is None:
             raise typer.BadParameter("--data is needed (or --smoke).")
+        if feature_weights is not None:
+            feature = plan.feature.model_copy(update={"weights": feature_weights})
+            plan = plan.model_copy(update={"feature": feature})
         torch.manual_seed(plan.seed)
         model = create_model(plan.model.name, **plan.model.options)
         if plan.model.start and not resume:

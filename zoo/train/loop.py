@@ -141,9 +141,8 @@ class Trainer:
                 group["lr"] = group["initial_lr"] * factor
             generator.manual_seed(self._seed())
             inputs, targets = (x.to(self.device) for x in task.batch(stage, generator))
-            with autocast:
-                prediction = forward(inputs)
-            loss = task.loss(prediction.float(), targets)
+            with autocast:  # the loss, too: it may hold a network of its own
+                loss = task.loss(forward(inputs).float(), targets)
             optimizer.zero_grad()
             self.accelerator.backward(loss)
             if recipe.clip is not None:

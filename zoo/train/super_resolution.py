@@ -6,19 +6,23 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from zoo.errors import DataError
+from zoo.errors import DataError, RecipeError
+from zoo.images import to_pixels, to_tensor
 from zoo.sr.data import Degradation, Pair, PairedPatches, list_images, load_pair
+from zoo.sr.feature_loss import FeatureLoss
+from zoo.sr.feature_nets import lesson_net, normalised_vgg19
 from zoo.sr.imresize import bicubic_downscale
-from zoo.sr.losses import PIXEL_LOSSES
+from zoo.sr.losses import PIXEL_LOSSES, Loss
 from zoo.sr.metrics import psnr_y
-from zoo.train.recipe import Recipe, Stage
+from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.train.recipe import Recipe, Section, Stage
 
 
 class SRStage(Stage):
@@ -27,14 +31,44 @@ class SRStage(Stage):
     patch: int = Field(gt=0)
 
 
+class FeatureSection(Section):
+    """The feature loss, see `zoo.sr.feature_loss.FeatureLoss`.
+
+    `weights` is "default" (torchvision's, for vgg16_bn alone), a *.safetensors file, or null for a
+    random network.
+    """
+
+    net: Literal["vgg16_bn", "vgg19_normalised"] = "vgg16_bn"
+    weights: str | None = "default"
+    layers: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
+    pixel: float = Field(default=0.01, ge=0)
+    style: float = Field(default=0.0, ge=0)
+
+    def build(self) -> FeatureLoss:
+        """The loss; WeightsError where its network can't be had."""
+        own = self.net == "vgg19_normalised"  # this one normalises its input itself
+        if own and self.weights == "default":
+            raise RecipeError("vgg19_normalised needs a file: --feature-weights FILE.")
+        return FeatureLoss(
+            normalised_vgg19(self.weights) if own else lesson_net(self.weights),
+            self.layers or None,
+            pixel=self.pixel,
+            style=self.style,
+            mean=(0, 0, 0) if own else IMAGENET_MEAN,
+            std=(1, 1, 1) if own else IMAGENET_STD,
+        )
+
+
 class SRRecipe(Recipe):
     """A recipe for super-resolution.
 
-    Every `len(photographs) / held_out`-th photograph is set aside to choose the best weights by.
+    Every `len(photographs) / held_out`-th photograph is set aside to choose the best weights by: by
+    PSNR, or with the loss "feature" by that loss.
     """
 
     stages: tuple[SRStage, ...]
-    loss: Literal["l1", "mse", "charbonnier"] = "l1"
+    loss: Literal["l1", "mse", "charbonnier", "feature"] = "l1"
+    feature: FeatureSection = FeatureSection()
     held_out: int = Field(default=24, gt=0)
 
 
@@ -52,6 +86,7 @@ def smoke(recipe: SRRecipe) -> SRRecipe:
         "validate_every": 2,
         "checkpoint_every": 1,
         "model": recipe.model.model_copy(update={"start": None}),
+        "feature": recipe.feature.model_copy(update={"weights": None}),
     }
     return recipe.model_copy(update=changes)
 
@@ -87,7 +122,7 @@ def storage(pairs: Sequence[Pair], device: torch.device | str) -> torch.device:
 
 
 class SuperResolution:
-    """Batches from a folder of photographs, a pixel loss, and luma PSNR on held-out photographs.
+    """Batches from a folder of photographs, their loss, and luma PSNR on held-out photographs.
 
     Args:
         recipe: loss, stages and the number of photographs set aside.
@@ -97,8 +132,6 @@ class SuperResolution:
         degrade: makes a photograph's input; the protocol's bicubic `imresize` if left out.
         inputs: folder of ready-made inputs under the photographs' names, instead of `degrade`.
     """
-
-    score = "psnr_y"
 
     def __init__(
         self,
@@ -118,20 +151,29 @@ class SuperResolution:
         self.patches = PairedPatches(pairs, scale=scale, device=storage(pairs, device))
         self.patches.check_patch(max(stage.patch for stage in recipe.stages))
         self.scale, self.device = scale, device
-        self.pixel_loss = PIXEL_LOSSES[recipe.loss]
+        self.measure: Loss
+        if recipe.loss == "feature":
+            self.measure, self.score = recipe.feature.build().to(device), "minus_feature_loss"
+        else:
+            self.measure, self.score = PIXEL_LOSSES[recipe.loss], "psnr_y"
 
     def batch(self, stage: SRStage, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return self.patches.batch(stage.batch, stage.patch, generator)
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return self.pixel_loss(prediction, target)
+        return self.measure(prediction, target)
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Mean luma PSNR in dB over the middles (256×256) of the held-out photographs."""
-        scores = []
+        """Over the middles (256×256) of the held-out photographs: mean luma PSNR in dB, and the
+        feature loss with its sign turned where that is what is trained.
+        """
+        scores: dict[str, list[float]] = {"psnr_y": []}
         for pair in self.held_out:
-            x = torch.from_numpy(pair.input).to(self.device).permute(2, 0, 1)[None] / 255
-            y = (model(x)[0].clamp(0, 1) * 255).round().byte().permute(1, 2, 0)
-            scores.append(psnr_y(y.cpu().numpy(), pair.target, crop=self.scale))
-        return {"psnr_y": float(np.mean(scores))}
+            x = to_tensor(pair.input)[None].to(self.device)
+            y = model(x).clamp(0, 1)
+            scores["psnr_y"].append(psnr_y(to_pixels(y[0]), pair.target, crop=self.scale))
+            if self.score != "psnr_y":
+                loss = self.measure(y, to_tensor(pair.target)[None].to(self.device))
+                scores.setdefault(self.score, []).append(-loss.item())
+        return {name: float(np.mean(values)) for name, values in scores.items()}

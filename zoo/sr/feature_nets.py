@@ -1,0 +1,100 @@
+"""Trained networks that look at images for a loss or a metric."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from zoo.download import reason_of
+from zoo.errors import WeightsError
+from zoo.statedict import load_weights, read_weights
+
+
+def lesson_net(weights: str | Path | None = "default") -> nn.Module:
+    """VGG16 with batch norm: the lesson's network.
+
+    weights: "default", torchvision's ImageNet weights, downloaded when first used; or a
+        *.safetensors file with the names of torchvision's vgg16_bn, classifier or not; None for a
+        random start.
+
+    Raises:
+        WeightsError: weights that can't be had, or are another network's.
+    """
+    from torchvision import models
+
+    known = models.VGG16_BN_Weights.IMAGENET1K_V1
+    try:
+        net: Any = models.vgg16_bn(weights=known if weights == "default" else None)
+    except OSError as error:
+        raise WeightsError(_unreachable("VGG16-BN", known.url, error)) from error
+    if weights is not None and weights != "default":
+        load_weights(net.features, _part(weights, "features."), label=str(weights))
+    return cast(nn.Module, net)
+
+
+def normalised_vgg19(weights: str | Path | None) -> nn.Sequential:
+    """VGG19 up to conv3_1, scaled so that every channel's mean activation is 1.
+
+    Its first layer, a 1×1 convolution, takes RGB in [0, 1] (mean 0, std 1) to what the network
+    wants. Names are torchvision's: `features.3` is the ReLU before the first max-pool, `features.8`
+    that before the second, `features.11` the last one, after conv3_1. Borders are reflected.
+
+    weights: a *.safetensors file with these names; None for a random start.
+
+    Raises:
+        WeightsError: a file that can't be read, or is another network's.
+    """
+    features = nn.Sequential()
+    inputs = 3
+    for outputs in (64, 64, 0, 128, 128, 0, 256):
+        if outputs:
+            conv = nn.Conv2d(inputs, outputs, 3, padding=1, padding_mode="reflect")
+            features.extend([conv, nn.ReLU()])
+            inputs = outputs
+        else:
+            features.append(nn.MaxPool2d(2))
+    net = nn.Sequential()
+    net.add_module("conv0", nn.Conv2d(3, 3, 1))
+    net.add_module("features", features)
+    if weights is not None:
+        load_weights(net, read_weights(weights), label=str(weights))
+    return net
+
+
+def resnet50_to_layer2(weights: str | Path | None = "default") -> nn.Module:
+    """ResNet50 up to `layer2`: stem at stride 2, `layer1` at 4, `layer2` at 8.
+
+    weights: "default", torchvision's; or a *.safetensors file with torchvision's names of the
+        original network (MSRA's), whose stride sits in `layer2.0.conv1`; None for a random start.
+
+    Raises:
+        WeightsError: weights that can't be had, or are another network's.
+    """
+    from torchvision import models
+
+    known = models.ResNet50_Weights.IMAGENET1K_V1
+    try:
+        net: Any = models.resnet50(weights=known if weights == "default" else None)
+    except OSError as error:
+        raise WeightsError(_unreachable("ResNet50", known.url, error)) from error
+    for late in ("layer3", "layer4", "avgpool", "fc"):
+        setattr(net, late, nn.Identity())
+    if weights is not None and weights != "default":
+        net.layer2[0].conv1.stride, net.layer2[0].conv2.stride = (2, 2), (1, 1)
+        load_weights(net, read_weights(weights), label=str(weights))
+    return cast(nn.Module, net)
+
+
+def _part(file: str | Path, prefix: str) -> dict[str, Tensor]:
+    """The entries of a file whose names begin with `prefix`, without it."""
+    state = read_weights(file)
+    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+
+
+def _unreachable(name: str, url: str, error: Exception) -> str:
+    return (
+        f"{name} could not be had from torchvision ({reason_of(error)}): fetch {url} yourself, save"
+        " its state dict as *.safetensors and name that file."
+    )
