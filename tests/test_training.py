@@ -102,7 +102,7 @@ def test_every_recipe_fits_the_schema_and_its_model(file: Path) -> None:
     ("changes", "sentence"),
     [
         ({"los": "l1"}, r"unknown key 'los'; known are .*Did you mean 'loss'\?"),
-        ({"loss": "l3"}, r"loss: Input should be 'l1', 'mse' or 'charbonnier'"),
+        ({"loss": "l3"}, r"loss: Input should be 'l1', 'mse', 'charbonnier' or 'feature'"),
         ({"optimizer": {"name": "muon", "lr": 1}}, r"unknown key 'optimizer.lr'; known are name"),
         (
             {"stages": [TINY["stages"][0] | {"step": 3}]},
@@ -243,35 +243,38 @@ def test_killed_in_the_middle_of_a_save_it_resumes_exactly(
     assert torch.equal(*best)
 
 
-def test_smoke_runs_the_whole_path(tmp_path: Path) -> None:
-    """The ×4 recipe on generated images: two stages, history, weights that load."""
-    recipe = ROOT / "benchmarks" / "recipes" / "srresnet_x4.yaml"
+@pytest.mark.parametrize(("name", "steps"), [("srresnet_x4", 4), ("srresnet_x4_perceptual", 2)])
+def test_smoke_runs_the_whole_path(name: str, steps: int, tmp_path: Path) -> None:
+    """The ×4 recipes on generated images: stages, history, weights that load."""
+    recipe = ROOT / "benchmarks" / "recipes" / f"{name}.yaml"
     subprocess.run(
         [sys.executable, str(SCRIPT), "train", str(recipe), "--smoke", "--out", str(tmp_path)],
         check=True,
         capture_output=True,
     )
     history = json.loads((tmp_path / "history.json").read_text())
-    assert [row["step"] for row in history] == [1, 2, 3, 4]
+    assert [row["step"] for row in history] == list(range(1, steps + 1))
+    assert ("minus_feature_loss" in history[-1]) == ("perceptual" in name)
     assert zoo.load_model(tmp_path / "best").scale == 4
 
 
 @pytest.mark.slow
-def test_two_processes_train_one_model(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "steps"), [("srresnet_x4", 4), ("srresnet_x4_perceptual", 2)])
+def test_two_processes_train_one_model(name: str, steps: int, tmp_path: Path) -> None:
     """As `accelerate launch` does on two GPUs: each process draws patches of its own."""
-    recipe = ROOT / "benchmarks" / "recipes" / "srresnet_x4.yaml"
+    recipe = ROOT / "benchmarks" / "recipes" / f"{name}.yaml"
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     histories = []
-    for name, prefix in {"two": launch, "one": []}.items():
+    for run, prefix in {"two": launch, "one": []}.items():
         subprocess.run(
             [sys.executable, *prefix, str(SCRIPT), "train", str(recipe), "--smoke",
-             "--out", str(tmp_path / name)],
+             "--out", str(tmp_path / run)],
             check=True, capture_output=True, env=os.environ | {"ACCELERATE_USE_CPU": "true"},
         )  # fmt: skip
-        histories.append(json.loads((tmp_path / name / "history.json").read_text()))
-        assert zoo.load_model(tmp_path / name / "best").scale == 4
+        histories.append(json.loads((tmp_path / run / "history.json").read_text()))
+        assert zoo.load_model(tmp_path / run / "best").scale == 4
     two, one = ([row["loss"] for row in history] for history in histories)
-    assert len(two) == len(one) == 4
+    assert len(two) == len(one) == steps
     assert two[0] != one[0]  # the mean over both processes' patches
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from zoo.errors import InputError
 
 _RING = 2, 6  # distance of a frequency's neighbourhood, in steps of the spectrum
+_FLOOR = 1e-9  # of power: nothing stands out of an empty picture
 
 
 def power(luma: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -41,8 +42,8 @@ def grid_power(luma: NDArray[np.float64], scale: int) -> float:
     """How much a pattern that repeats every `scale` pixels stands out, 1 for not at all.
 
     Power at the frequencies of the sub-pixel grid, k / scale cycles per pixel in either direction,
-    relative to that of their neighbourhood; both are means over these frequencies. A checkerboard
-    of period 2 or 4 is a peak of many times its neighbourhood.
+    relative to that of their neighbourhood: the geometric mean over these frequencies. In a
+    checkerboard of period 2 or 4 each is a peak of many times its neighbourhood.
 
     Args:
         luma: `[H, W]`, 32 pixels a side or more; cropped to a multiple of `scale`.
@@ -54,13 +55,12 @@ def grid_power(luma: NDArray[np.float64], scale: int) -> float:
     offsets = np.arange(-far, far + 1)
     distance = np.hypot(offsets[:, None], offsets)
     peak, ring = distance <= 1, (distance > near) & (distance <= far)  # Hann widens a line to ±1
-    at_grid, around = 0.0, 0.0
+    ratios = []
     for i in range(scale):
         for j in range(scale):
             if i or j:
                 rows = (i * height // scale + offsets) % height
                 columns = (j * width // scale + offsets) % width
                 patch = spectrum[np.ix_(rows, columns)]
-                at_grid += patch[peak].mean()
-                around += patch[ring].mean()
-    return float(at_grid / around)
+                ratios.append((patch[peak].mean() + _FLOOR) / (patch[ring].mean() + _FLOOR))
+    return float(np.exp(np.mean(np.log(ratios))))
