@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from zoo.errors import InputError, UnknownNameError, WeightsError
 from zoo.images import to_tensor
-from zoo.sr.feature_loss import FeatureLoss, before_max_pools, gram
+from zoo.sr.feature_loss import FeatureLoss, gram
+from zoo.sr.feature_maps import before_max_pools
 from zoo.sr.feature_nets import lesson_net, normalised_vgg19, resnet50_to_layer2
 from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
 from zoo.statedict import save_weights
@@ -88,9 +89,9 @@ def test_the_network_is_copied_cut_and_frozen(
     loss = FeatureLoss(vgg).train()
     statistics = {name: b.clone() for name, b in loss.named_buffers()}
     loss(*images)
-    assert not any(module.training for module in loss.modules())
+    assert not any(module.training for module in loss.maps.modules())
     assert all(torch.equal(b, statistics[name]) for name, b in loss.named_buffers())
-    last = max(int(name.split(".")[2]) for name in loss.state_dict() if "features" in name)
+    last = max(int(name.split(".")[3]) for name in loss.state_dict() if "features" in name)
     assert last == 11  # the batch norm before the second activation; 44 layers, 13 are left
     assert all(torch.equal(value, before[name]) for name, value in vgg.state_dict().items())
     hooks = [*loss.modules(), *vgg.modules()]
@@ -114,7 +115,7 @@ def test_style_compares_gram_matrices(vgg: nn.Module, images: tuple[Tensor, Tens
     torch.testing.assert_close(gram(features), by_hand)
     plain, styled = FeatureLoss(vgg), FeatureLoss(vgg, style=5.0)
     blurred, sharp = images
-    a, b = (plain.net((x - plain.mean) / plain.std) for x in (blurred, sharp))
+    a, b = (plain.maps(x) for x in (blurred, sharp))
     extra = sum(w * F.l1_loss(gram(a[k]), gram(b[k])) for k, w in plain.layers.items())
     torch.testing.assert_close(styled(*images), plain(*images) + 5 * extra)
 
@@ -153,8 +154,8 @@ def test_any_network_with_named_layers_will_do(images: tuple[Tensor, Tensor]) ->
     net = torchvision.models.resnet18()
     assert before_max_pools(net, count=1) == ["relu"]
     loss = FeatureLoss(net, {"relu": 1.0, "layer1": 1.0})
-    assert "net.layer1.1.bn2.weight" in loss.state_dict()
-    assert "net.layer2.0.conv1.weight" not in loss.state_dict()
+    assert "maps.net.layer1.1.bn2.weight" in loss.state_dict()
+    assert "maps.net.layer2.0.conv1.weight" not in loss.state_dict()
     assert loss(*images) > 0
 
 

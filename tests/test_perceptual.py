@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from zoo.errors import InputError
 from zoo.images import to_tensor
+from zoo.sr.feature_maps import FeatureMaps
 from zoo.sr.feature_nets import resnet50_to_layer2
 from zoo.sr.metrics import rgb_to_y
 from zoo.sr.perceptual import FeatureDistance
@@ -22,7 +23,7 @@ LUMA = rgb_to_y(PHOTOGRAPH)
 @pytest.fixture(scope="module")
 def distance() -> FeatureDistance:
     torch.manual_seed(0)
-    return FeatureDistance(resnet50_to_layer2(None), ["relu", "layer1", "layer2"])
+    return FeatureDistance(FeatureMaps(resnet50_to_layer2(None), ["relu", "layer1", "layer2"]))
 
 
 def test_the_distance_by_hand(distance: FeatureDistance) -> None:
@@ -31,7 +32,7 @@ def test_the_distance_by_hand(distance: FeatureDistance) -> None:
     batch = distance(torch.cat([blurred, sharp]), torch.cat([sharp, sharp]))
     assert batch.shape == (2,)
     assert batch[1] == 0
-    a, b = (distance.net((x - distance.mean) / distance.std) for x in (blurred, sharp))
+    a, b = (distance.features(x) for x in (blurred, sharp))
     assert [a[name].shape[-1] for name in a] == [64, 32, 16]  # strides 2, 4 and 8
     cosine = [1 - F.cosine_similarity(a[name], b[name]).mean() for name in a]
     assert batch[0] == pytest.approx(2 * float(sum(cosine)) / 3, rel=1e-4)

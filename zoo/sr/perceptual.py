@@ -6,59 +6,41 @@ arXiv:1801.03924), without its learned weights per channel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from zoo.images import to_tensor
-from zoo.sr.feature_loss import cut_behind
-from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
 
 
-class FeatureDistance(nn.Module):
-    """Squared distance of feature vectors of length 1, mean over places, then over layers.
+class FeatureDistance:
+    """Squared distance of feature vectors of length 1, mean over places, then over maps.
 
     Args:
-        net, layers: see `zoo.sr.feature_loss.cut_behind`.
-        mean, std: of RGB in [0, 1], with which the network's input is normalised.
-
-    Shape: two images `[N, 3, H, W]` float in [0, 1], of 32 pixels a side or more → `[N]`, 0 for
-    equal images and at most 4.
+        features: from images `[N, 3, H, W]`, float in [0, 1], to maps `[N, C, h, w]`, such as
+            `zoo.sr.feature_maps.FeatureMaps` or an encoder.
     """
 
-    mean: Tensor
-    std: Tensor
-
-    def __init__(
-        self,
-        net: nn.Module,
-        layers: Sequence[str],
-        *,
-        mean: Sequence[float] = IMAGENET_MEAN,
-        std: Sequence[float] = IMAGENET_STD,
-    ) -> None:
-        super().__init__()
-        self.net = cut_behind(net, layers)
-        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
-        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
-        self.eval()
+    def __init__(self, features: Callable[[Tensor], Sequence[Tensor] | dict[str, Tensor]]) -> None:
+        self.features = features
 
     @torch.no_grad()
-    def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        maps, others = (self.net((x - self.mean) / self.std) for x in (image, reference))
+    def __call__(self, images: Tensor, references: Tensor) -> Tensor:
+        """`[N]`, each 0 for equal images and at most 4, of two batches of one shape."""
         distances = [
-            (F.normalize(maps[name], dim=1) - F.normalize(others[name], dim=1))
-            .square()
-            .sum(dim=1)
-            .mean(dim=(1, 2))
-            for name in maps
+            (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean(dim=(1, 2))
+            for a, b in zip(self._maps(images), self._maps(references), strict=True)
         ]
         return torch.stack(distances).mean(dim=0)
 
     def between(self, image: NDArray[Any], reference: NDArray[Any]) -> float:
         """The distance of two uint8 images `[H, W, 3]`."""
         return float(self(to_tensor(image)[None], to_tensor(reference)[None]))
+
+    def _maps(self, images: Tensor) -> Sequence[Tensor]:
+        maps = self.features(images)
+        return list(maps.values()) if isinstance(maps, dict) else maps

@@ -1,0 +1,109 @@
+"""What some layers of a trained network give out, for losses and metrics; no hooks."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
+
+from zoo.errors import InputError, UnknownNameError, did_you_mean
+from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
+
+
+class FeatureMaps(nn.Module):
+    """The maps of some layers. The network is copied, cut behind the last of them and frozen: it
+    stays in eval mode and gets no gradients.
+
+    Args:
+        net: takes images `[N, 3, H, W]`; anything that torch.fx can trace.
+        layers: names, such as "features.5" or "layer1".
+        mean, std: of RGB in [0, 1], with which the network's input is normalised.
+
+    Shape: `[N, 3, H, W]` float RGB in [0, 1] → maps `[N, C, h, w]` by layer.
+
+    Raises:
+        UnknownNameError: the network has no such layer.
+        InputError: a network that can't be traced; no layer at all.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self,
+        net: nn.Module,
+        layers: Sequence[str],
+        *,
+        mean: Sequence[float] = IMAGENET_MEAN,
+        std: Sequence[float] = IMAGENET_STD,
+    ) -> None:
+        super().__init__()
+        self.net = cut_behind(net, layers)
+        self.register_buffer("mean", torch.tensor(mean).view(-1, 1, 1))
+        self.register_buffer("std", torch.tensor(std).view(-1, 1, 1))
+        self.eval()
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        maps: dict[str, Tensor] = self.net((x - self.mean) / self.std)
+        return maps
+
+    def train(self, mode: bool = True) -> FeatureMaps:
+        """Stays in eval mode: the network measures, it does not learn."""
+        return super().train(False)
+
+
+def cut_behind(net: nn.Module, layers: Sequence[str]) -> nn.Module:
+    """A frozen copy that returns what these layers give out, by name, and has no later ones.
+
+    Raises:
+        UnknownNameError: a layer that there is not.
+        InputError: no layers, or a network that torch.fx can't trace.
+    """
+    known = layers_of(net)
+    if not layers:
+        raise InputError("Features need at least one layer.")
+    for name in layers:
+        if not any(node == name or node.startswith(f"{name}.") for node in known):
+            raise UnknownNameError(
+                f"The network has no layer called {name!r}.{did_you_mean(name, known)}"
+            )
+    net = copy.deepcopy(net).eval().requires_grad_(False)
+    for module in net.modules():
+        if "inplace" in vars(module):  # would write over the features of the layer before
+            vars(module)["inplace"] = False
+    extractor: nn.Module = create_feature_extractor(net, {name: name for name in layers})
+    return extractor
+
+
+def before_max_pools(net: nn.Module, count: int) -> list[str]:
+    """Names of the layers whose activations the first `count` max-pools get.
+
+    Raises:
+        InputError: fewer max-pools, or a network that torch.fx can't trace.
+    """
+    modules = dict(net.named_modules())
+    names = [
+        before
+        for before, node in pairwise(layers_of(net))
+        if isinstance(modules.get(node), nn.MaxPool2d) or node.startswith("max_pool2d")
+    ]
+    if len(names) < count:
+        raise InputError(
+            f"The network has {len(names)} max-pools, not {count}: name the layers instead."
+        )
+    return names[:count]
+
+
+def layers_of(net: nn.Module) -> list[str]:
+    """Names of all layers, in the order in which they run."""
+    try:
+        return list(get_graph_node_names(net)[1])
+    except Exception as error:  # tracing runs the network's own code
+        line = str(error).strip().partition("\n")[0]
+        raise InputError(
+            f"{type(net).__name__} can't be a feature net, for torch.fx can't trace it ({line})."
+        ) from error
