@@ -1,0 +1,164 @@
+"""How sharp and how natural enlarged images look, beside what their error is.
+
+python benchmarks/perceptual.py srresnet_x4 --data DIR --resnet50 FILE --lite0 FILE
+
+Measures bicubic enlargement and all weights of a model on the same sets, in networks that no loss
+has used: ResNet50 (stem, layer1, layer2) and EfficientNet-Lite0 (strides 2 to 8), both trained on
+ImageNet, which are downloaded where no file is named; and LPIPS where the package lpips is
+installed and finds its network. Writes OUT/MODEL.perceptual_study.json.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+import typer
+from common import RESULTS, write_result
+from numpy.typing import NDArray
+from rich import print
+from rich.table import Table
+from tqdm import tqdm
+
+from zoo.errors import OptionError, ZooError
+from zoo.images import to_tensor
+from zoo.predict import upscale
+from zoo.provenance import environment
+from zoo.registry import create_model
+from zoo.seg.encoders import make_encoder
+from zoo.sr.evaluate import SETS, benchmark_pairs, find_set
+from zoo.sr.feature_maps import FeatureMaps
+from zoo.sr.feature_nets import resnet50_to_layer2
+from zoo.sr.imresize import bicubic_upscale
+from zoo.sr.metrics import psnr_y, rgb_to_y, ssim_y
+from zoo.sr.perceptual import FeatureDistance
+from zoo.sr.spectrum import grid_power, top_octave
+from zoo.weights import get_weights, list_weights
+
+PROTOCOL = (
+    "psnr_y and ssim_y as in super_resolution.py; distance_NETWORK: squared distance of feature "
+    "vectors of length 1, mean over places and over maps of strides 2, 4 and 8; top_octave: energy "
+    "of waves 2 to 4 pixels long, relative to the original's; grid: power at multiples of 1/scale "
+    "cycles per pixel over that of their neighbourhood, relative to the original's; all on uint8 "
+    "images, spectra on their luma; per image, then mean (top_octave and grid: geometric mean)"
+)
+RATIOS = ("top_octave", "grid")
+
+Pixels = NDArray[np.uint8]
+Distance = Callable[[Pixels, Pixels], float]
+
+
+def main(
+    model: Annotated[str, typer.Argument(help="A super-resolution model with weights.")],
+    data: Annotated[Path, typer.Option(help="Folder that holds the benchmark sets.")],
+    resnet50: Annotated[str, typer.Option(help="*.safetensors file of ResNet50.")] = "default",
+    lite0: Annotated[str, typer.Option(help="*.safetensors file of Lite0.")] = "default",
+    sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = list(SETS),  # noqa: B006
+    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+) -> None:
+    """Measure all weights of a model and bicubic enlargement; prints a table."""
+    names = list_weights(model)
+    if not names:
+        raise OptionError(f"{model} has no weights to measure.")
+    distances = networks(resnet50, lite0)
+    scale = int(create_model(names[0]).scale)  # type: ignore[arg-type]
+    rows = {f"bicubic_x{scale}": partial(bicubic_upscale, scale=scale)}
+    for name in names:
+        net = create_model(name).eval()
+        rows[name] = partial(upscale, model=net, precision="fp32", tile=None)
+    result = {
+        "model": f"{model}.perceptual_study",
+        "scale": scale,
+        "protocol": PROTOCOL,
+        "weights_sha256": {name: get_weights(name).sha256 for name in names},
+        "sets": {
+            title: {
+                name: measure(enlarge, find_set(data, title), scale, distances)
+                for name, enlarge in rows.items()
+            }
+            for title in sets
+        },
+        "environment": environment(),
+    }
+    write_result(result, out)
+    print(table(result))
+
+
+def networks(resnet50: str, lite0: str) -> dict[str, Distance]:
+    """Distances of two uint8 images `[H, W, 3]` by name."""
+    layers = FeatureMaps(resnet50_to_layer2(resnet50), ["relu", "layer1", "layer2"])
+    encoder = make_encoder("tf_efficientnet_lite0", weights=lite0).eval()
+    distances: dict[str, Distance] = {
+        "distance_resnet50": FeatureDistance(layers).between,
+        "distance_lite0": FeatureDistance(lambda x: encoder(pad(x))[:3]).between,
+    }
+    lpips = lpips_distance()
+    return {**distances, "lpips_alex": lpips} if lpips else distances
+
+
+def pad(x: torch.Tensor, multiple: int = 32) -> torch.Tensor:
+    """Images padded by replication at the right and bottom, as encoders want them."""
+    bottom, right = (-length % multiple for length in x.shape[2:])
+    return torch.nn.functional.pad(x, (0, right, 0, bottom), mode="replicate")
+
+
+def lpips_distance() -> Distance | None:
+    """LPIPS with AlexNet, or None where its package or its network can't be had."""
+    try:
+        import lpips
+
+        net = lpips.LPIPS(net="alex", verbose=False).eval()
+    except (ImportError, OSError):
+        return None
+
+    @torch.no_grad()
+    def distance(a: Pixels, b: Pixels) -> float:
+        return float(net(to_tensor(a)[None], to_tensor(b)[None], normalize=True))
+
+    return distance
+
+
+def measure(
+    enlarge: Callable[[Pixels], Pixels], folder: Path, scale: int, distances: dict[str, Distance]
+) -> dict[str, Any]:
+    """Means over a set, and "images": the figures of each."""
+    images = {}
+    for name, target, low in tqdm(benchmark_pairs(folder, scale), folder.name, disable=None):
+        result = enlarge(low)
+        y, reference = rgb_to_y(result), rgb_to_y(target)
+        images[Path(name).stem] = {
+            "psnr_y": psnr_y(result, target, crop=scale),
+            "ssim_y": ssim_y(result, target, crop=scale),
+            **{title: distance(result, target) for title, distance in distances.items()},
+            "top_octave": top_octave(y) / top_octave(reference),
+            "grid": grid_power(y, scale) / grid_power(reference, scale),
+        }
+    metrics = list(next(iter(images.values())))
+    columns = {metric: np.array([row[metric] for row in images.values()]) for metric in metrics}
+    means = {
+        metric: float(np.exp(np.log(column).mean()) if metric in RATIOS else column.mean())
+        for metric, column in columns.items()
+    }
+    return {**means, "images": images}
+
+
+def table(result: dict[str, Any]) -> Table:
+    first = next(iter(next(iter(result["sets"].values())).values()))
+    metrics = [metric for metric in first if metric != "images"]
+    grid = Table("set", "", *metrics, title=result["model"])
+    for title, rows in result["sets"].items():
+        for name, row in rows.items():
+            grid.add_row(title, name, *(f"{row[metric]:.4f}" for metric in metrics))
+    return grid
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except ZooError as error:
+        sys.exit(f"error: {error}")

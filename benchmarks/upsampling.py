@@ -1,0 +1,241 @@
+"""Ways to enlarge inside a network: what each costs, and whether it paints a checkerboard.
+
+python benchmarks/upsampling.py --data PHOTOGRAPHS          # a quarter of an hour on two cores
+
+Small SRResNets ×2 that differ in their upsampler alone get the same short training: transposed
+convolution, nearest neighbour + convolution, pixel shuffle with and without ICNR. Beside them the
+lesson's first contrast: the same blocks run at high resolution, behind an enlargement that comes
+first. Writes OUT/upsampling.json and FIGURE.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import skimage.data
+import torch
+import torch.nn.functional as F
+import typer
+from common import RESULTS, cost, write_result
+from numpy.typing import NDArray
+from rich import print
+from rich.table import Table
+from torch import Tensor, nn
+
+from zoo.atomic import replacing
+from zoo.errors import ZooError
+from zoo.images import to_pixels, to_tensor
+from zoo.provenance import environment
+from zoo.registry import create_model, register_model
+from zoo.sr.imresize import bicubic_downscale
+from zoo.sr.metrics import rgb_to_y
+from zoo.sr.spectrum import grid_power
+from zoo.sr.srresnet import SRResNet
+from zoo.train.loop import Trainer
+from zoo.train.super_resolution import SRRecipe, SuperResolution
+from zoo.upsampling import UpsamplerKind
+
+SIZE = {"width": 32, "depth": 4}
+FIGURE = Path(__file__).parents[1] / "docs" / "upsampling.png"
+PROTOCOL = (
+    "the same training of SRResNet ×2, 32 wide and 4 deep; psnr_y as in super_resolution.py on the "
+    "middles of held-out photographs; grid: power at 1/2 cycles per pixel over that of its "
+    "neighbourhood, at the start of the learned detail alone, after training of the result's luma "
+    "relative to the original's, geometric mean; seconds: median of a forward, taken in turns"
+)
+
+
+class Plain(SRResNet):
+    """Pixel shuffle whose filters start independently of each other."""
+
+    def __init__(self) -> None:
+        super().__init__(2, **SIZE)
+        for module in self.upsampler.modules():
+            if isinstance(module, nn.Conv2d):
+                module.reset_parameters()
+
+
+class EnlargeFirst(SRResNet):
+    """The same blocks at the result's resolution: enlarge, then work."""
+
+    def __init__(self) -> None:
+        super().__init__(1, **SIZE)
+        self.scale = 2
+
+    def forward(self, x: Tensor) -> Tensor:
+        large = F.interpolate(x, scale_factor=2, mode="bilinear")
+        features = self.head((large - self.mean) / self.std)
+        features = features + self.fuse(self.body(features))
+        return large + self.tail(features) * self.std
+
+
+@register_model(task="super-resolution")
+def study_upsampler(*, kind: UpsamplerKind) -> SRResNet:
+    """An SRResNet of the study."""
+    return SRResNet(2, upsampler=kind, **SIZE)
+
+
+@register_model(task="super-resolution")
+def study_without_icnr() -> SRResNet:
+    """Pixel shuffle without ICNR."""
+    return Plain()
+
+
+@register_model(task="super-resolution")
+def study_enlarge_first() -> SRResNet:
+    """Enlarged first."""
+    return EnlargeFirst()
+
+
+VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "transposed": ("study_upsampler", {"kind": "transposed"}),
+    "nearest": ("study_upsampler", {"kind": "nearest"}),
+    "pixel shuffle": ("study_without_icnr", {}),
+    "pixel shuffle + ICNR": ("study_upsampler", {"kind": "pixelshuffle"}),
+    "enlarge first": ("study_enlarge_first", {}),
+}
+
+
+def main(
+    data: Annotated[Path, typer.Option(help="Folder of photographs to train on.")],
+    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1000,
+    held_out: Annotated[int, typer.Option(min=1, help="Photographs set aside.")] = 24,
+    out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+    figure: Annotated[Path, typer.Option(help="File of the figure.")] = FIGURE,
+) -> None:
+    """Train and measure every upsampler; prints a table."""
+    models = {}
+    for name, (architecture, options) in VARIANTS.items():
+        torch.manual_seed(0)
+        models[name] = create_model(architecture, **options)
+    small = bicubic_downscale(skimage.data.coffee(), 2)
+    before = {name: detail(model, small) for name, model in models.items()}
+    seconds = timings(models, to_tensor(small)[None])
+    recipe = SRRecipe(
+        model={"name": "study_upsampler"},
+        stages=[{"steps": steps, "batch": 8, "patch": 32, "lr": 1e-3, "warmup": min(50, steps)}],
+        ema=0.99,
+        clip=1.0,
+        held_out=held_out,
+        log_every=steps,
+        validate_every=steps,
+        checkpoint_every=steps,
+    )
+    task = SuperResolution(recipe, data, scale=2, device="cpu")
+    rows, crops = {}, {}
+    for name, model in models.items():
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = Trainer(model, recipe, Path(folder))
+            trainer.fit(task)
+        trained = trainer.averaged.module.eval()
+        rows[name] = {
+            **cost(model, 360, 640, label="720p"),
+            "seconds": seconds[name],
+            "seconds_relative": seconds[name] / seconds["pixel shuffle + ICNR"],
+            "grid_at_start": grid_power(before[name], 2),
+            "grid": grid_ratio(trained, task),
+            "psnr_y": trainer.history[-1]["psnr_y"],
+        }
+        crops[name] = (before[name], enlarge(trained, small))
+    result = {
+        "model": "upsampling",
+        "protocol": PROTOCOL,
+        "steps": steps,
+        "variants": rows,
+        "environment": environment(),
+    }
+    write_result(result, out)
+    draw(rows, crops, figure)
+    print(table(rows))
+
+
+@torch.inference_mode()
+def detail(model: nn.Module, small: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Luma of what an untrained network adds to bilinear enlargement, `[2H, 2W]`."""
+    x = to_tensor(small)[None]
+    added = model.eval()(x) - F.interpolate(x, scale_factor=2, mode="bilinear")
+    weights = torch.tensor([65.481, 128.553, 24.966], dtype=torch.float64)
+    luma: NDArray[np.float64] = (added[0].double() * weights.view(3, 1, 1)).sum(0).numpy()
+    return luma
+
+
+@torch.inference_mode()
+def enlarge(model: nn.Module, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return to_pixels(model(to_tensor(small)[None])[0])
+
+
+def timings(models: dict[str, Any], x: Tensor, repeats: int = 7) -> dict[str, float]:
+    """Median seconds of a forward, the networks in turns, so that other load hits all alike."""
+    taken: dict[str, list[float]] = {name: [] for name in models}
+    with torch.inference_mode():
+        for turn in range(repeats + 1):
+            for name, model in models.items():
+                start = time.perf_counter()
+                model.eval()(x)
+                if turn:  # the first one warms up
+                    taken[name].append(time.perf_counter() - start)
+    return {name: statistics.median(times) for name, times in taken.items()}
+
+
+def grid_ratio(model: nn.Module, task: SuperResolution) -> float:
+    """Grid power of results over that of the originals, geometric mean."""
+    ratios = [
+        grid_power(rgb_to_y(enlarge(model, pair.input)), 2) / grid_power(rgb_to_y(pair.target), 2)
+        for pair in task.held_out
+    ]
+    return float(np.exp(np.log(ratios).mean()))
+
+
+def draw(rows: dict[str, Any], crops: dict[str, Any], file: Path) -> None:
+    """Two rows of pictures, before and after the training, the figures under them."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3 * len(rows), 7), layout="constrained")
+    axes = figure.subplots(2, len(rows))
+    for (top, bottom), (name, row) in zip(axes.T, rows.items(), strict=True):
+        start, trained = crops[name]
+        patch = start[180:228, 260:308]
+        top.imshow(patch, cmap="gray", interpolation="nearest")
+        top.set(title=name, xlabel=f"grid stands out {row['grid_at_start']:.1f}×")
+        bottom.imshow(trained[150:270, 320:440], interpolation="nearest")
+        bottom.set_xlabel(
+            f"{row['psnr_y']:.2f} dB, {row['seconds_relative']:.1f}× the time\n"
+            f"grid {row['grid']:.2f} of the original's"
+        )
+        for axis in (top, bottom):
+            axis.set(xticks=[], yticks=[])
+    axes[0, 0].set_ylabel("untrained: what the network adds")
+    axes[1, 0].set_ylabel("after the training")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(file) as part:
+        figure.savefig(part, format="png", dpi=100)
+
+
+def table(rows: dict[str, Any]) -> Table:
+    columns = ("parameters", "multiply-adds", "ms", "time", "grid at start", "grid", "PSNR-Y (dB)")
+    grid = Table("", *columns, title="Upsampling")
+    for name, row in rows.items():
+        grid.add_row(
+            name,
+            f"{row['parameters']:,}",
+            f"{row['multiply_adds_720p'] / 1e9:.1f} G",
+            f"{1000 * row['seconds']:.0f}",
+            f"{row['seconds_relative']:.2f}×",
+            f"{row['grid_at_start']:.2f}",
+            f"{row['grid']:.2f}",
+            f"{row['psnr_y']:.2f}",
+        )
+    return grid
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except ZooError as error:
+        sys.exit(f"error: {error}")
