@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,12 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.atomic import replacing
 from zoo.download import sha256_of
+from zoo.errors import TrainingError
 from zoo.hub import load_model
 from zoo.registry import create_model
 from zoo.sources import WEIGHTS_FILE
+from zoo.train.loop import Task, Trainer
+from zoo.train.recipe import Recipe
 from zoo.weights import get_weights
 
 RESULTS = Path(__file__).parent / "results"
@@ -63,6 +67,22 @@ def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]
     scores = ("minus_feature_loss", "psnr_y", "dice_pooled@")  # a feature loss before PSNR
     metric = next(key for score in scores for key in history[-1] if key.startswith(score))
     return metric, [row for row in history if metric in row]
+
+
+def train_briefly(
+    model: Any, recipe: Recipe, task: Task[Any]
+) -> tuple[nn.Module, list[dict[str, float]]]:
+    """The averaged weights in eval mode, and the curve; a study keeps no run.
+
+    A loss that is no number ends it early: that is a result, too.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = Trainer(model, recipe, Path(folder))
+        try:
+            trainer.fit(task)
+        except TrainingError as error:
+            typer.echo(error)
+    return trainer.averaged.module.eval().cpu(), trainer.history
 
 
 def write_result(result: dict[str, Any], folder: Path) -> None:

@@ -9,7 +9,6 @@ by the feature loss. Writes OUT/losses.json and PICTURE.
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,21 +16,21 @@ import numpy as np
 import skimage.data
 import torch
 import typer
-from common import RESULTS, write_result
+from accelerate import Accelerator
+from common import RESULTS, train_briefly, write_result
 from rich import print
 from torch import nn
 
 from zoo.atomic import replacing
 from zoo.comparison import Row, draw
 from zoo.errors import ZooError
-from zoo.images import to_pixels, to_tensor
+from zoo.predict import upscale
 from zoo.provenance import environment
 from zoo.registry import create_model
 from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
 from zoo.sr.metrics import rgb_to_y
 from zoo.sr.spectrum import top_octave
 from zoo.train.checkpoints import start_from
-from zoo.train.loop import Trainer
 from zoo.train.super_resolution import SRRecipe, SuperResolution
 
 PICTURE = Path(__file__).parents[1] / "docs" / "losses.png"
@@ -78,17 +77,14 @@ def main(
         torch.manual_seed(0)
         model = create_model("srresnet_x4")
         start_from(model, START, min_copied=0.5)
-        with tempfile.TemporaryDirectory() as folder:
-            trainer = Trainer(model, recipe, Path(folder))
-            task = SuperResolution(recipe, data, scale=SCALE, device=trainer.device)
-            trainer.fit(task)
-        net = trainer.averaged.module.eval().cpu()
+        task = SuperResolution(recipe, data, scale=SCALE, device=Accelerator().device)
+        net, history = train_briefly(model, recipe, task)
         ratios = [sharpness(net, pair.input, pair.target) for pair in task.held_out]
         results[loss] = {
-            "psnr_y": trainer.history[-1]["psnr_y"],
+            "psnr_y": history[-1]["psnr_y"],
             "top_octave": float(np.exp(np.log(ratios).mean())),
         }
-        versions[loss] = enlarge(net, small)
+        versions[loss] = upscale(small, net, precision="fp32")
     study = {
         "model": "losses",
         "protocol": PROTOCOL,
@@ -111,15 +107,11 @@ def main(
     print(results)
 
 
-def enlarge(net: nn.Module, small: Any) -> Any:
-    """uint8 `[H, W, 3]` to uint8, SCALE times as large."""
-    with torch.inference_mode():
-        return to_pixels(net(to_tensor(small)[None])[0])
-
-
 def sharpness(net: nn.Module, small: Any, target: Any) -> float:
     """Energy of the finest octave, relative to the original's."""
-    return top_octave(rgb_to_y(enlarge(net, small))) / top_octave(rgb_to_y(target))
+    return top_octave(rgb_to_y(upscale(small, net, precision="fp32"))) / top_octave(
+        rgb_to_y(target)
+    )
 
 
 if __name__ == "__main__":

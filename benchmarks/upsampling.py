@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,7 +21,8 @@ import skimage.data
 import torch
 import torch.nn.functional as F
 import typer
-from common import RESULTS, cost, write_result
+from accelerate import Accelerator
+from common import RESULTS, cost, train_briefly, write_result
 from numpy.typing import NDArray
 from rich import print
 from rich.table import Table
@@ -30,14 +30,14 @@ from torch import Tensor, nn
 
 from zoo.atomic import replacing
 from zoo.errors import ZooError
-from zoo.images import to_pixels, to_tensor
+from zoo.images import to_tensor
+from zoo.predict import upscale
 from zoo.provenance import environment
 from zoo.registry import create_model, register_model
 from zoo.sr.imresize import bicubic_downscale
 from zoo.sr.metrics import rgb_to_y
 from zoo.sr.spectrum import grid_power
 from zoo.sr.srresnet import SRResNet
-from zoo.train.loop import Trainer
 from zoo.train.super_resolution import SRRecipe, SuperResolution
 from zoo.upsampling import UpsamplerKind
 
@@ -76,7 +76,7 @@ class EnlargeFirst(SRResNet):
 
 
 @register_model(task="super-resolution")
-def study_upsampler(*, kind: UpsamplerKind) -> SRResNet:
+def study_upsampler(*, kind: UpsamplerKind = "pixelshuffle") -> SRResNet:
     """An SRResNet of the study."""
     return SRResNet(2, upsampler=kind, **SIZE)
 
@@ -127,22 +127,19 @@ def main(
         validate_every=steps,
         checkpoint_every=steps,
     )
-    task = SuperResolution(recipe, data, scale=2, device="cpu")
+    task = SuperResolution(recipe, data, scale=2, device=Accelerator().device)
     rows, crops = {}, {}
     for name, model in models.items():
-        with tempfile.TemporaryDirectory() as folder:
-            trainer = Trainer(model, recipe, Path(folder))
-            trainer.fit(task)
-        trained = trainer.averaged.module.eval()
+        trained, history = train_briefly(model, recipe, task)
         rows[name] = {
             **cost(model, 360, 640, label="720p"),
             "seconds": seconds[name],
             "seconds_relative": seconds[name] / seconds["pixel shuffle + ICNR"],
             "grid_at_start": grid_power(before[name], 2),
             "grid": grid_ratio(trained, task),
-            "psnr_y": trainer.history[-1]["psnr_y"],
+            "psnr_y": history[-1]["psnr_y"],
         }
-        crops[name] = (before[name], enlarge(trained, small))
+        crops[name] = (before[name], upscale(small, trained, precision="fp32"))
     result = {
         "model": "upsampling",
         "protocol": PROTOCOL,
@@ -165,11 +162,6 @@ def detail(model: nn.Module, small: NDArray[np.uint8]) -> NDArray[np.float64]:
     return luma
 
 
-@torch.inference_mode()
-def enlarge(model: nn.Module, small: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return to_pixels(model(to_tensor(small)[None])[0])
-
-
 def timings(models: dict[str, Any], x: Tensor, repeats: int = 7) -> dict[str, float]:
     """Median seconds of a forward, the networks in turns, so that other load hits all alike."""
     taken: dict[str, list[float]] = {name: [] for name in models}
@@ -185,10 +177,10 @@ def timings(models: dict[str, Any], x: Tensor, repeats: int = 7) -> dict[str, fl
 
 def grid_ratio(model: nn.Module, task: SuperResolution) -> float:
     """Grid power of results over that of the originals, geometric mean."""
-    ratios = [
-        grid_power(rgb_to_y(enlarge(model, pair.input)), 2) / grid_power(rgb_to_y(pair.target), 2)
-        for pair in task.held_out
-    ]
+    ratios = []
+    for pair in task.held_out:
+        result = upscale(pair.input, model, precision="fp32")
+        ratios.append(grid_power(rgb_to_y(result), 2) / grid_power(rgb_to_y(pair.target), 2))
     return float(np.exp(np.log(ratios).mean()))
 
 

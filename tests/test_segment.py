@@ -184,7 +184,7 @@ def test_wrong_arguments_are_named(options: dict[str, Any], sentence: str) -> No
 
 
 def test_wrong_input_is_named() -> None:
-    with pytest.raises(InputError, match="takes a path, a PIL image, .* not a list"):
+    with pytest.raises(InputError, match="is a path, a PIL image, .* not a list"):
         zoo.segment([1], Reddish())
     with pytest.raises(InputError, match=r"uint8 or uint16 .*, not \[4, 4, 2\]"):
         zoo.segment(np.zeros((4, 4, 2), np.uint8), Reddish())

@@ -7,6 +7,8 @@ mask = zoo.segment("car.jpg", "unet34")  # the same, black and white
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError
 from zoo.images import from_pil, read_image, to_pil
-from zoo.picture import Array
+from zoo.picture import Array, Picture
 from zoo.segmenter import Segmenter
 from zoo.tiling import Progress
 from zoo.upscaler import Upscaler
@@ -44,17 +46,11 @@ def upscale(
     arguments outside of the above, UnknownNameError and WeightsError for the model.
     """
     upscaler = Upscaler(model, tile=tile, precision=precision, tta=tta, device=device)
-    if isinstance(image, str | os.PathLike):
-        return to_pil(upscaler.picture(read_image(image), progress))
-    if isinstance(image, Image.Image):
-        return to_pil(upscaler.picture(from_pil(image), progress))
-    if isinstance(image, np.ndarray):
-        return upscaler.array(image, progress)
-    if isinstance(image, Tensor):
-        return upscaler.tensor(image, progress)
-    raise InputError(
-        f"zoo.upscale takes a path, a PIL image, a uint8 array or a float tensor, "
-        f"not a {type(image).__name__}."
+    return _to_its_kind(
+        image,
+        picture=partial(upscaler.picture, progress=progress),
+        array=partial(upscaler.array, progress=progress),
+        tensor=partial(upscaler.tensor, progress=progress),
     )
 
 
@@ -83,15 +79,28 @@ def segment(
     segmenter = Segmenter(
         model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
     )
+    return _to_its_kind(
+        image, picture=segmenter.picture, array=segmenter.array, tensor=segmenter.tensor
+    )
+
+
+def _to_its_kind(
+    image: object,
+    *,
+    picture: Callable[[Picture], Picture],
+    array: Callable[[Array], Array],
+    tensor: Callable[[Tensor], Tensor],
+) -> Any:
+    """Hand the image to the function for its kind; files and PIL images become PIL images."""
     if isinstance(image, str | os.PathLike):
-        return to_pil(segmenter.picture(read_image(image)))
+        return to_pil(picture(read_image(image)))
     if isinstance(image, Image.Image):
-        return to_pil(segmenter.picture(from_pil(image)))
+        return to_pil(picture(from_pil(image)))
     if isinstance(image, np.ndarray):
-        return segmenter.array(image)
+        return array(image)
     if isinstance(image, Tensor):
-        return segmenter.tensor(image)
+        return tensor(image)
     raise InputError(
-        f"zoo.segment takes a path, a PIL image, a uint8 array or a float tensor, "
-        f"not a {type(image).__name__}."
+        "An image is a path, a PIL image, a uint8 array or a float tensor,"
+        f" not a {type(image).__name__}."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from zoo.device import pick_device
 from zoo.hub import load_model
 from zoo.registry import create_model, list_models
 
@@ -28,6 +30,20 @@ def load(name: str, device: torch.device) -> nn.Module:
         return _load(name, device)
     with _lock:  # two threads that ask for one model wait for one load
         return _load_once(name, device)
+
+
+def place(model: str | nn.Module, device: str | torch.device) -> tuple[nn.Module, torch.device]:
+    """Return a model where it is to run, and the device.
+
+    A name is loaded. A module stays where it is, itself, or becomes a copy if `device` names
+    another place.
+    Raises UnknownNameError and WeightsError for names, InputError for the device.
+    """
+    if isinstance(model, str):
+        chosen = pick_device(device)
+        return load(model, chosen), chosen
+    chosen = home(model) if device == "auto" else pick_device(device)
+    return (model if chosen == home(model) else copy.deepcopy(model).to(chosen)), chosen
 
 
 def _is_folder(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import math
 from dataclasses import replace
 from typing import Literal, cast, get_args
@@ -12,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.device import pick_device, pick_precision
+from zoo.device import pick_precision
 from zoo.errors import InputError, did_you_mean
 from zoo.images import Picture, fill_transparent, to_tensor
 from zoo.picture import Array
-from zoo.runtime import evaluating, home, layout, load
+from zoo.runtime import evaluating, layout, place
 from zoo.weights import get_weights, list_weights
 
 Kind = Literal["mask", "overlay", "cutout"]
@@ -60,14 +59,8 @@ class Segmenter:
             raise InputError(f"threshold={threshold!r} is not a probability between 0 and 1.")
         if size is not None and size < 32:
             raise InputError(f"size={size} is below 32 pixels, the least that networks take.")
-        if isinstance(model, nn.Module):
-            self.device = home(model) if device == "auto" else pick_device(device)
-            if self.device != home(model):
-                model = copy.deepcopy(model).to(self.device)
-        else:
-            self.device = pick_device(device)
+        self.model, self.device = place(model, device)
         self.dtype = pick_precision(precision, self.device)
-        self.model = load(model, self.device) if isinstance(model, str) else model
         if hasattr(self.model, "scale"):
             name = model if isinstance(model, str) else type(model).__name__
             raise InputError(f"{name} is no segmentation model: it enlarges pictures.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -12,11 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.device import memory_budget, pick_device, pick_precision
+from zoo.device import memory_budget, pick_precision
 from zoo.errors import InputError
 from zoo.images import Picture, fill_transparent, to_pixels, to_tensor
 from zoo.picture import Array
-from zoo.runtime import evaluating, home, layout, load
+from zoo.runtime import evaluating, layout, place
 from zoo.tiling import Progress, Read, Write, run_tiled, tile_for
 
 
@@ -47,14 +46,8 @@ class Upscaler:
     ) -> None:
         if tile not in ("auto", None) and (not isinstance(tile, int) or tile < 1):
             raise InputError(f"tile={tile!r} is none of 'auto', None and a number from 1 up.")
-        if isinstance(model, nn.Module):
-            self.device = home(model) if device == "auto" else pick_device(device)
-            if self.device != home(model):
-                model = copy.deepcopy(model).to(self.device)
-        else:
-            self.device = pick_device(device)
+        self.model, self.device = place(model, device)
         self.dtype = pick_precision(precision, self.device)
-        self.model = load(model, self.device) if isinstance(model, str) else model
         scale = getattr(self.model, "scale", None)
         if not isinstance(scale, int):
             name = model if isinstance(model, str) else type(model).__name__

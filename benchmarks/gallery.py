@@ -1,0 +1,99 @@
+"""Pictures for docs/gallery.md: freely licensed photographs, enlarged in every way we have.
+
+python benchmarks/gallery.py
+
+The photographs ship inside scikit-image (public domain and CC0). They are shrunk by the benchmarks'
+protocol first, so that the original can stand beside the results.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import skimage.data
+import typer
+from rich import print
+
+from zoo.atomic import replacing
+from zoo.comparison import PANEL, Row, draw
+from zoo.errors import ZooError
+from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
+from zoo.sr.metrics import psnr_y
+from zoo.upscaler import Upscaler
+from zoo.weights import get_weights, list_weights
+
+DOCS = Path(__file__).parents[1] / "docs"
+# Photographs, and parts worth a look: the centre's row and column, as shares.
+PHOTOGRAPHS = {
+    "astronaut": ((0.22, 0.44), (0.32, 0.80)),
+    "chelsea": ((0.39, 0.38), (0.62, 0.56)),
+    "coffee": ((0.37, 0.64), (0.30, 0.28)),
+    "rocket": ((0.55, 0.50),),
+}
+
+
+def main(
+    docs: Annotated[Path, typer.Option(help="Folder of gallery.md and gallery/.")] = DOCS,
+) -> None:
+    """Draw a picture for each scale and photograph, and the page that shows them."""
+    sections = []
+    for scale in (4, 2):
+        names = list_weights(f"srresnet_x{scale}")
+        sections.append(f"## Enlarged {scale} times\n\n{described(names)}")
+        for photograph, centres in PHOTOGRAPHS.items():
+            file = docs / "gallery" / f"{photograph}_x{scale}.png"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(file) as part:
+                draw(compare(photograph, centres, scale, names)).save(part, format="png")
+            titles = ", ".join(["bicubic", *names, "original"])
+            sections.append(f"![{photograph}: {titles}](gallery/{file.name})")
+            print(file.name)
+    page = (
+        "# Gallery\n\nMade by `python benchmarks/gallery.py` from photographs that ship inside "
+        "scikit-image, shrunk by MATLAB's bicubic `imresize` and enlarged again. The zoomed parts "
+        "are shown pixel by pixel.\n\n" + "\n\n".join(sections) + "\n"
+    )
+    with replacing(docs / "gallery.md") as part:
+        part.write_text(page)
+
+
+def described(names: list[str]) -> str:
+    """What was trained how, one line for each of the weights."""
+    lines = [f"- `{name}`: [{get_weights(name).meta.recipe}](../{get_weights(name).meta.recipe})"
+             for name in names]  # fmt: skip
+    return "\n".join(lines)
+
+
+def compare(
+    photograph: str, centres: tuple[tuple[float, float], ...], scale: int, names: list[str]
+) -> list[Row]:
+    """One row for each part: bicubic, all weights and the original, with their PSNR."""
+    original = crop_to_multiple(getattr(skimage.data, photograph)(), scale)
+    small = bicubic_downscale(original, scale)
+    versions = {"bicubic": bicubic_upscale(small, scale)}
+    versions |= {name: Upscaler(name, precision="fp32").array(small) for name in names}
+    captions = {
+        title: f"PSNR-Y {psnr_y(image, original, crop=scale):.2f} dB"
+        for title, image in versions.items()
+    }
+    versions["original"] = original
+    rows = []
+    side = PANEL // 3
+    for centre in centres:
+        top, left = (
+            min(max(round(share * length - side / 2), 0), length - side)
+            for share, length in zip(centre, original.shape[:2], strict=True)
+        )
+        window = slice(top, top + side), slice(left, left + side)
+        cuts = {title: image[window] for title, image in versions.items()}
+        rows.append(Row(original, (top, left, side), cuts, captions))
+    return rows
+
+
+if __name__ == "__main__":
+    try:
+        typer.run(main)
+    except ZooError as error:
+        sys.exit(f"error: {error}")
