@@ -18,6 +18,7 @@ import torch
 import typer
 from card import model_card, readme_segmentation, readme_super_resolution, result, shipped
 from common import RESULTS, scored
+from findings import readme_findings
 
 import zoo
 from zoo.atomic import replacing
@@ -106,6 +107,7 @@ def written_pages() -> dict[Path, str]:
     for title, figures in {
         "super-resolution": readme_super_resolution(RESULTS),
         "segmentation": readme_segmentation(RESULTS),
+        "findings": readme_findings(RESULTS),
     }.items():
         text = between(text, title, figures)
     return {readme: text, ROOT / "MODEL_CARD.md": model_card(RESULTS)}

@@ -1,0 +1,101 @@
+"""What the studies found, as sentences for the README: every number from a result file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from card import SR_SETS, result
+
+from zoo.weights import list_weights
+
+
+def readme_findings(folder: Path) -> str:
+    """One paragraph for each study that has run."""
+    studies = {
+        "upsampling": upsampling,
+        "losses": losses,
+        "srresnet_x4.perceptual_study": perceptual,
+        "stability": stability,
+        "encoders": encoders,
+    }
+    texts = [
+        describe(result(name, folder))
+        for name, describe in studies.items()
+        if (folder / f"{name}.json").is_file()
+    ]
+    return "\n\n".join(texts) or "The studies have not run yet."
+
+
+def upsampling(study: dict[str, Any]) -> str:
+    rows = study["variants"]
+    start = {name: f"{row['grid_at_start']:.1f}" for name, row in rows.items()}
+    first, last = rows["enlarge first"], rows["pixel shuffle + ICNR"]
+    work = first["multiply_adds_720p"] / last["multiply_adds_720p"]
+    psnr = ", ".join(f"{name} {row['psnr_y']:.2f}" for name, row in rows.items())
+    return (
+        "**How one enlarges decides about checkerboards.** In untrained networks the grid's power "
+        f"is {start['transposed']} times that of its neighbourhood with transposed convolution, "
+        f"{start['pixel shuffle']} times with pixel shuffle, {start['pixel shuffle + ICNR']} with "
+        f"ICNR and {start['nearest']} with nearest neighbour + convolution. Enlarging first, so "
+        f"that the same blocks run on large maps, takes {work:.1f} times the multiply-adds and "
+        f"{first['seconds_relative']:.1f} times the time. PSNR-Y in dB after the same "
+        f"{study['steps']:,} steps: {psnr}.\n\n"
+        "![Upsamplers before and after training](docs/upsampling.png)"
+    )
+
+
+def losses(study: dict[str, Any]) -> str:
+    names = {"mse": "squared error", "l1": "L1", "feature": "the feature loss"}
+    figures = "; ".join(
+        f"{names[loss]}: {row['psnr_y']:.2f} dB, {row['top_octave']:.0%}"
+        for loss, row in study["losses"].items()
+    )
+    return (
+        "**Pixel losses blur.** ×4 after the same short training by each loss, PSNR-Y and the "
+        f"energy of the finest octave relative to the original's: {figures}.\n\n"
+        "![The same training by three losses](docs/losses.png)"
+    )
+
+
+def perceptual(study: dict[str, Any]) -> str:
+    names = list_weights("srresnet_x4")
+    columns = {"psnr_y": 2, "distance_resnet50": 3, "top_octave": 2}  # and their digits
+    lines = [
+        "**Sharper pictures have a larger error.** PSNR-Y in dB / distance in a ResNet50 that no "
+        "loss has seen / energy of the finest octave relative to the original's:\n",
+        f"| | {' | '.join(SR_SETS)} |",
+        f"|---|{'---|' * len(SR_SETS)}",
+    ]
+    for name in ["bicubic_x4", *names]:
+        cells = [
+            " / ".join(
+                f"{study['sets'][title][name][column]:.{digits}f}"
+                for column, digits in columns.items()
+            )
+            for title in SR_SETS
+        ]
+        lines.append(f"| `{name}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def stability(study: dict[str, Any]) -> str:
+    ends = "; ".join(
+        f"{name}: {rows[-1]['psnr_y']:.2f}" if rows else f"{name}: no number"
+        for name, rows in study["curves"].items()
+    )
+    return (
+        "**What keeps training stable.** Held-out PSNR-Y in dB at the end of a short training with "
+        f"Adam at {study['lr']:g}: {ends}. [The curves](docs/stability.png)."
+    )
+
+
+def encoders(study: dict[str, Any]) -> str:
+    counts = study["summary"]
+    return (
+        f"**How many encoders.** `dynamic_unet` works on {counts['features_only_working']:,} of "
+        f"{counts['features_only']:,} architectures ({counts['features_only_share']} %) that timm "
+        f"builds as feature extractors, and on {counts['working']:,} of all {counts['names']:,} "
+        f"({counts['share']} %); {counts['resized']:,} of these see the image resized to the one "
+        "size that they take."
+    )
