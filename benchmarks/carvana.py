@@ -18,7 +18,17 @@ from typing import Annotated, Any
 import torch
 import typer
 from card import LESSON
-from common import RESULTS, cost, open_model, seconds, write_result
+from common import (
+    RESULTS,
+    Resume,
+    RunFolder,
+    Smoke,
+    TimeLimit,
+    cost,
+    fit,
+    open_model,
+    write_result,
+)
 from rich import print
 from rich.table import Table
 
@@ -60,19 +70,17 @@ def check(
 def train(
     recipe: Path,
     data: Annotated[Path | None, typer.Option(help="Folder of images and masks.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")] = None,
+    out: RunFolder = None,
     encoder_weights: Annotated[
         str | None, typer.Option(help="'default' or a *.safetensors file; else the recipe's.")
     ] = None,
-    time_limit: Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")] = "1000h",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
+    time_limit: TimeLimit = "1000h",
+    resume: Resume = False,
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Suggest a learning rate; OUT/find_lr.png shows why.")
     ] = False,
     cache: Annotated[Path | None, typer.Option(help="Of resized copies; else zoo's own.")] = None,
-    smoke_test: Annotated[
-        bool, typer.Option("--smoke", help="The whole path in a minute, on generated cars.")
-    ] = False,
+    smoke_test: Smoke = False,
 ) -> None:
     """Train a model by a recipe."""
     plan = load_recipe(recipe, SegRecipe)
@@ -93,7 +101,7 @@ def train(
         torch.manual_seed(plan.seed)
         model: Any = create_model(plan.model.name, **options)
         if plan.model.start and not resume:
-            print(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
+            typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
         task = Segmentation(plan, data, classes=model.classes, cache=cache)
         if find_lr:
             curve = find_rate(model, task.recipe, task)
@@ -102,10 +110,7 @@ def train(
             print(f"Try lr: {curve.suggestion:.1e} ({out / 'find_lr.png'})")
             return
         trainer = Trainer(model, task.recipe, out)
-        done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
-        trainer.accelerator.print(
-            f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}"
-        )
+        fit(trainer, task, time_limit=time_limit, resume=resume)
 
 
 @app.command("eval")

@@ -1,4 +1,4 @@
-"""What the benchmarks share: durations, the model to measure and its cost, result files."""
+"""What the benchmarks share: options, training, the model to measure and its cost, result files."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -24,6 +24,14 @@ from zoo.train.loop import Task, Trainer
 from zoo.train.recipe import Recipe
 from zoo.weights import get_weights
 
+# What the commands that train take.
+RunFolder = Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")]
+TimeLimit = Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
+Smoke = Annotated[
+    bool, typer.Option("--smoke", help="The whole path in a minute, on generated images.")
+]
+
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -33,6 +41,13 @@ def seconds(text: str) -> float:
     if not match:
         raise typer.BadParameter(f"{text!r} is no duration such as 90s, 25m or 1.5h.")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
+
+
+def fit(trainer: Trainer, task: Task[Any], *, time_limit: str, resume: bool) -> None:
+    """Train, and say how far it came and where the run is."""
+    done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
+    end = "Finished" if done else "Stopped in time"
+    trainer.accelerator.print(f"{end} at step {trainer.step}: {trainer.folder}")
 
 
 def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:

@@ -16,7 +16,17 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from common import RESULTS, cost, open_model, seconds, write_result
+from common import (
+    RESULTS,
+    Resume,
+    RunFolder,
+    Smoke,
+    TimeLimit,
+    cost,
+    fit,
+    open_model,
+    write_result,
+)
 from PIL import Image
 from rich import print
 from rich.table import Table
@@ -39,15 +49,13 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 def train(
     recipe: Path,
     data: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")] = None,
+    out: RunFolder = None,
     feature_weights: Annotated[
         str | None, typer.Option(help="*.safetensors file of the feature loss's network.")
     ] = None,
-    time_limit: Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")] = "1000h",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
-    smoke_test: Annotated[
-        bool, typer.Option("--smoke", help="The whole path in a minute, on generated images.")
-    ] = False,
+    time_limit: TimeLimit = "1000h",
+    resume: Resume = False,
+    smoke_test: Smoke = False,
 ) -> None:
     """Train a model by a recipe."""
     plan = load_recipe(recipe, SRRecipe)
@@ -63,13 +71,10 @@ def train(
         torch.manual_seed(plan.seed)
         model = create_model(plan.model.name, **plan.model.options)
         if plan.model.start and not resume:
-            print(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
+            typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
         trainer = Trainer(model, plan, out or Path("runs") / recipe.stem)
         task = SuperResolution(plan, data, scale=model.scale, device=trainer.device)
-        done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
-        trainer.accelerator.print(
-            f"{'Finished' if done else 'Stopped in time'} at step {trainer.step}: {trainer.folder}"
-        )
+        fit(trainer, task, time_limit=time_limit, resume=resume)
 
 
 def generated_photographs(folder: Path) -> Path:

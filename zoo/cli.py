@@ -25,6 +25,16 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
+# What several commands take.
+Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")]
+Out = Annotated[
+    str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
+]
+Quality = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+MaxPixels = Annotated[
+    int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
+]
 Model = Annotated[
     str, typer.Option("--model", "-m", help="A name of `zoo list`, a saved folder or hf-hub:….")
 ]
@@ -108,10 +118,8 @@ def info(
 
 @app.command()
 def upscale(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")],
-    out: Annotated[
-        str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
-    ],
+    inputs: Inputs,
+    out: Out,
     model: Model = "srresnet_x4",
     tile: Annotated[
         str, typer.Option(help="auto, whole, or the side of the tiles in pixels.")
@@ -124,13 +132,9 @@ def upscale(
     format: Annotated[
         str | None, typer.Option(help="jpeg, png, webp, tiff, …; else as the source.")
     ] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 95,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
-    max_pixels: Annotated[
-        int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
-    ] = None,
+    quality: Quality = 95,
+    overwrite: Overwrite = False,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Enlarge pictures: zoo upscale holiday/ -o big/"""
     from dataclasses import replace
@@ -160,10 +164,8 @@ def upscale(
 
 @app.command()
 def segment(
-    inputs: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")],
-    out: Annotated[
-        str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
-    ],
+    inputs: Inputs,
+    out: Out,
     kind: Annotated[str, typer.Option("--as", help="mask, overlay or cutout.")] = "mask",
     model: Model = "unet34",
     threshold: Annotated[float, typer.Option(help="Probability of the object's edge.")] = 0.5,
@@ -178,13 +180,9 @@ def segment(
     format: Annotated[
         str | None, typer.Option(help="png, webp, tiff, …; else as the source, where that can.")
     ] = None,
-    quality: Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")] = 95,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace files that exist.")
-    ] = False,
-    max_pixels: Annotated[
-        int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
-    ] = None,
+    quality: Quality = 95,
+    overwrite: Overwrite = False,
+    max_pixels: MaxPixels = None,
 ) -> None:
     """Find the object of pictures: zoo segment cars/ -o cut/ --as cutout"""
     from dataclasses import replace
