@@ -1,0 +1,30 @@
+"""What all our weights for Kaggle's Carvana cars have in common: data and licences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.weights import WeightsMeta
+
+
+def carvana_meta(
+    *, recipe: str, start: str, options: Mapping[str, Any], version: int = 1
+) -> WeightsMeta:
+    """Facts of weights trained on the lesson's split.
+
+    start: what the encoder began with. options: of the builder, fixed by the weights.
+    """
+    return WeightsMeta(
+        version=version,
+        license="for research only: it follows the rules of Kaggle's Carvana competition.",
+        training_data=(
+            "Carvana Image Masking Challenge, training set at 512×512 pixels: 235 of 318 cars, 16 "
+            "photographs each; 20 others chose the weights, 63 validate (the lesson's split). "
+            f"The encoder began with {start}."
+        ),
+        training_data_terms="Kaggle competition rules: research and education, no redistribution.",
+        recipe=recipe,
+        options={"classes": 1, "in_chans": 3, **options},
+        image_size=512,
+    )
