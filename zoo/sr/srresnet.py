@@ -146,9 +146,9 @@ register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="ede245630589c9896ab2dce0b5e471f735e3fe9ebeb6b4b35d12414793db90a1",
+        sha256="7e42a416d949cfc5d90407769ca911650679e8dd11878f640bbeac7ac2becf51",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml", slope=0.0),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml", version=2),
     ),
     default=True,
 )
