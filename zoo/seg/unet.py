@@ -15,9 +15,11 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError
 from zoo.registry import register_model
+from zoo.seg.carvana import carvana_meta
 from zoo.seg.encoders import make_encoder
 from zoo.seg.model import SegmentationModel, check_classes
 from zoo.upsampling import UpsamplerKind, upsample_step
+from zoo.weights import Weights, register_weights
 
 
 class LessonBlock(nn.Module):
@@ -170,3 +172,19 @@ def dynamic_unet(
         classes=classes,
     )
     return SegmentationModel(pyramid, decoder, classes=classes)
+
+
+register_weights(
+    Weights(
+        name="dynamic_unet.carvana_effnet_lite0",
+        file="dynamic_unet.carvana_effnet_lite0.safetensors",
+        sha256="57d1a0976bbaace2778cd546be56316343d67888336522a6ba31ca60d8ede0b3",
+        size=10_920_306,
+        meta=carvana_meta(
+            recipe="benchmarks/recipes/dynamic_unet_effnet_lite0_carvana.yaml",
+            start="the ImageNet weights of tf_efficientnet_lite0 (Apache-2.0)",
+            options={"encoder": "tf_efficientnet_lite0", "upsampler": "pixelshuffle"},
+        ),
+    ),
+    default=True,
+)
