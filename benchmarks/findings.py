@@ -32,15 +32,15 @@ def upsampling(study: dict[str, Any]) -> str:
     start = {name: f"{row['grid_at_start']:.1f}" for name, row in rows.items()}
     first, last = rows["enlarge first"], rows["pixel shuffle + ICNR"]
     work = first["multiply_adds_720p"] / last["multiply_adds_720p"]
-    psnr = ", ".join(f"{name} {row['psnr_y']:.2f}" for name, row in rows.items())
+    ends = ", ".join(f"{n} {row['psnr_y']:.2f} / {row['grid']:.2f}" for n, row in rows.items())
     return (
         "**How one enlarges decides about checkerboards.** In untrained networks the grid's power "
         f"is {start['transposed']} times that of its neighbourhood with transposed convolution, "
         f"{start['pixel shuffle']} times with pixel shuffle, {start['pixel shuffle + ICNR']} with "
         f"ICNR and {start['nearest']} with nearest neighbour + convolution. Enlarging first, so "
         f"that the same blocks run on large maps, takes {work:.1f} times the multiply-adds and "
-        f"{first['seconds_relative']:.1f} times the time. PSNR-Y in dB after the same "
-        f"{study['steps']:,} steps: {psnr}.\n\n"
+        f"{first['seconds_relative']:.1f} times the time. After the same {study['steps']:,} steps, "
+        f"PSNR-Y in dB / the grid's power relative to the original photographs': {ends}.\n\n"
         "![Upsamplers before and after training](docs/upsampling.png)"
     )
 
