@@ -358,6 +358,14 @@ def test_verify_measures(run: Run, weights: Path, data: Path) -> None:
     assert "Set5" in result.stdout
 
 
+def test_verify_goes_on_without_the_data_of_one_task(run: Run, weights: Path) -> None:
+    nowhere = weights.parent / "nowhere"
+    assert run("verify", "tiny_for_cli", "--data", nowhere).status == 1
+    result = run("verify", "--data", nowhere)
+    assert result.status == 0
+    assert "not measured: The set Set5 is in neither" in result.stdout
+
+
 def test_demo_of_samples(run: Run, model: Path, tmp_path: Path) -> None:
     pytest.importorskip("skimage")
     result = run("demo", "-o", tmp_path / "demo", "-m", model)
