@@ -1,6 +1,6 @@
 """Ways to enlarge inside a network: what each costs, and whether it paints a checkerboard.
 
-python benchmarks/upsampling.py --data PHOTOGRAPHS          # a quarter of an hour on two cores
+python benchmarks/upsampling.py --data PHOTOGRAPHS          # some minutes on two cores
 
 Small SRResNets ×2 that differ in their upsampler alone get the same short training: transposed
 convolution, nearest neighbour + convolution, pixel shuffle with and without ICNR. Beside them the

@@ -243,7 +243,7 @@ def test_killed_in_the_middle_of_a_save_it_resumes_exactly(
     assert torch.equal(*best)
 
 
-@pytest.mark.parametrize(("name", "steps"), [("srresnet_x4", 6), ("srresnet_x4_perceptual", 2)])
+@pytest.mark.parametrize(("name", "steps"), [("srresnet_x4", 4), ("srresnet_x4_perceptual", 2)])
 def test_smoke_runs_the_whole_path(name: str, steps: int, tmp_path: Path) -> None:
     """The ×4 recipes on generated images: stages, history, weights that load."""
     recipe = ROOT / "benchmarks" / "recipes" / f"{name}.yaml"
@@ -259,7 +259,7 @@ def test_smoke_runs_the_whole_path(name: str, steps: int, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "steps"), [("srresnet_x4", 6), ("srresnet_x4_perceptual", 2)])
+@pytest.mark.parametrize(("name", "steps"), [("srresnet_x4", 4), ("srresnet_x4_perceptual", 2)])
 def test_two_processes_train_one_model(name: str, steps: int, tmp_path: Path) -> None:
     """As `accelerate launch` does on two GPUs: each process draws patches of its own."""
     recipe = ROOT / "benchmarks" / "recipes" / f"{name}.yaml"

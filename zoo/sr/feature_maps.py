@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
+from zoo.download import reason_of
 from zoo.errors import InputError, UnknownNameError, did_you_mean
 from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
 
@@ -103,7 +104,7 @@ def layers_of(net: nn.Module) -> list[str]:
     try:
         return list(get_graph_node_names(net)[1])
     except Exception as error:  # tracing runs the network's own code
-        line = str(error).strip().partition("\n")[0]
         raise InputError(
-            f"{type(net).__name__} can't be a feature net, for torch.fx can't trace it ({line})."
+            f"{type(net).__name__} can't be a feature net, for torch.fx can't trace it"
+            f" ({reason_of(error)})."
         ) from error
