@@ -61,23 +61,24 @@ def main(
     cat = crop_to_multiple(skimage.data.chelsea(), SCALE)
     small = bicubic_downscale(cat, SCALE)
     results, versions = {}, {"bicubic": bicubic_upscale(small, SCALE)}
+    recipe = SRRecipe(
+        model={"name": "srresnet_x4", "start": START},
+        feature=feature,
+        stages=[{"steps": steps, "batch": 8, "patch": 24, "lr": 3e-4, "warmup": min(50, steps)}],
+        ema=0.99,
+        clip=1.0,
+        held_out=held_out,
+        log_every=steps,
+        validate_every=steps,
+        checkpoint_every=steps,
+    )
+    task = SuperResolution(recipe, data, scale=SCALE, device=Accelerator().device)
     for loss in ("mse", "l1", "feature"):
-        recipe = SRRecipe(
-            model={"name": "srresnet_x4", "start": START},
-            loss=loss,
-            feature=feature,
-            stages=[{"steps": steps, "batch": 8, "patch": 24, "lr": 3e-4, "warmup": 50}],
-            ema=0.99,
-            clip=1.0,
-            held_out=held_out,
-            log_every=steps,
-            validate_every=steps,
-            checkpoint_every=steps,
-        )
+        recipe = recipe.model_copy(update={"loss": loss})
+        task.measure_by(recipe)
         torch.manual_seed(0)
         model = create_model("srresnet_x4")
         start_from(model, START, min_copied=0.5)
-        task = SuperResolution(recipe, data, scale=SCALE, device=Accelerator().device)
         net, history = train_briefly(model, recipe, task)
         ratios = [sharpness(net, pair.input, pair.target) for pair in task.held_out]
         results[loss] = {

@@ -151,9 +151,13 @@ class SuperResolution:
         self.patches = PairedPatches(pairs, scale=scale, device=storage(pairs, device))
         self.patches.check_patch(max(stage.patch for stage in recipe.stages))
         self.scale, self.device = scale, device
+        self.measure_by(recipe)
+
+    def measure_by(self, recipe: SRRecipe) -> None:
+        """Take a recipe's loss; the photographs stay, so that a study reads them once."""
         self.measure: Loss
         if recipe.loss == "feature":
-            self.measure, self.score = recipe.feature.build().to(device), "minus_feature_loss"
+            self.measure, self.score = recipe.feature.build().to(self.device), "minus_feature_loss"
         else:
             self.measure, self.score = PIXEL_LOSSES[recipe.loss], "psnr_y"
 
