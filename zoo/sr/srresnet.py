@@ -21,7 +21,7 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def photograph_meta(*, recipe: str, version: int = 1, slope: float = 0.1) -> WeightsMeta:
+def photograph_meta(*, recipe: str, version: int = 1) -> WeightsMeta:
     """What all our weights for photographs have in common: data and licences."""
     return WeightsMeta(
         version=version,
@@ -35,7 +35,7 @@ def photograph_meta(*, recipe: str, version: int = 1, slope: float = 0.1) -> Wei
             "CC0; CLIC, deepin and Pop!_OS: Unsplash licence or public domain."
         ),
         recipe=recipe,
-        options={"res_scale": 1.0, "negative_slope": slope},
+        options={"res_scale": 1.0, "negative_slope": 0.1},
     )
 
 
@@ -178,9 +178,9 @@ register_weights(
     Weights(
         name="srresnet_x4.psnr",
         file="srresnet_x4.psnr.safetensors",
-        sha256="126eab7aaef13bb360908b5f302a77b91f9e195a0132e5a8699122f8fa495af5",
+        sha256="9578245544679f3e15ef570a1892740f7b21f119b19e45ed70fcc9af153df4d6",
         size=3_041_718,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml", slope=0.0),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml", version=2),
     ),
     default=True,
 )
