@@ -44,10 +44,11 @@ PROTOCOL = (
     "psnr_y and ssim_y as in super_resolution.py; distance_NETWORK: squared distance of feature "
     "vectors of length 1, mean over places and over maps of strides 2, 4 and 8; top_octave: energy "
     "of waves 2 to 4 pixels long, relative to the original's; grid: power at multiples of 1/scale "
-    "cycles per pixel over that of their neighbourhood, relative to the original's; all on uint8 "
-    "images, spectra on their luma; per image, then mean (top_octave and grid: geometric mean)"
+    "cycles per pixel over that of their neighbourhood, grid_absolute: that power itself, relative "
+    "to the original's; all on uint8 images, spectra on their luma; per image, then mean (relative "
+    "to the original's: geometric mean)"
 )
-RATIOS = ("top_octave", "grid")
+RATIOS = ("top_octave", "grid", "grid_absolute")
 
 Pixels = NDArray[np.uint8]
 Distance = Callable[[Pixels, Pixels], float]
@@ -137,6 +138,8 @@ def measure(
             **{title: distance(result, target) for title, distance in distances.items()},
             "top_octave": top_octave(y) / top_octave(reference),
             "grid": grid_power(y, scale) / grid_power(reference, scale),
+            "grid_absolute": grid_power(y, scale, relative=False)
+            / grid_power(reference, scale, relative=False),
         }
     metrics = list(next(iter(images.values())))
     columns = {metric: np.array([row[metric] for row in images.values()]) for metric in metrics}

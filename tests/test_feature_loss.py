@@ -70,6 +70,18 @@ def test_it_is_the_lessons_formula(vgg: nn.Module, images: tuple[Tensor, Tensor]
     assert loss(sharp, sharp) == 0
 
 
+def test_the_grid_term_sees_a_pattern_and_no_other_error(
+    vgg: nn.Module, images: tuple[Tensor, Tensor]
+) -> None:
+    sharp = images[1]
+    loss = FeatureLoss(vgg, {"features.5": 1e-9}, pixel=0, grid=2.0, period=2)
+    pattern = torch.tensor([[0.01, 0.0], [0.0, 0.0]]).repeat(32, 24)  # one pixel of each four
+    torch.testing.assert_close(loss(sharp + pattern, sharp), torch.tensor(2 * 0.01 / 4))
+    turned = sharp.flip(3).roll(1, 3)  # every pixel elsewhere, its place in the grid the same
+    assert F.l1_loss(turned, sharp) > 0.05
+    assert loss(turned, sharp) < 1e-6
+
+
 def test_gradients_reach_the_prediction_alone(
     vgg: nn.Module, images: tuple[Tensor, Tensor]
 ) -> None:

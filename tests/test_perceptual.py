@@ -72,6 +72,9 @@ def test_a_grid_stands_out(scale: int) -> None:
     assert 0.2 < plain < 3
     assert gridded > 4 * plain
     assert grid_power(np.full((64, 64), 7.0), scale) == pytest.approx(1)
+    assert grid_power(2 * luma, scale) == pytest.approx(plain, rel=1e-6)
+    absolute = grid_power(luma, scale, relative=False)
+    assert grid_power(2 * luma, scale, relative=False) == pytest.approx(4 * absolute, rel=1e-6)
     other = np.zeros_like(luma)
     other[::5, ::5] = 4  # of another period
     assert grid_power(luma + other, scale) < 2 * plain

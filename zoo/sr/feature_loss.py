@@ -25,6 +25,9 @@ LESSON_WEIGHTS = (0.26, 0.74)
 class FeatureLoss(nn.Module):
     """pixel · L1(pixels) + Σ weight · L1(features), and for style + style · weight · L1(Gram).
 
+    Features alone reward the cheapest fine detail there is, the fixed pattern that an upsampler can
+    paint over everything. The grid term forbids it: grid · L1(means of each sub-pixel position).
+
     The network is copied, cut and frozen, see `FeatureMaps`. There are no hooks, so it works
     compiled and under DDP. In autocast the network runs in half precision; distances are taken in
     float32.
@@ -35,6 +38,8 @@ class FeatureLoss(nn.Module):
             two of them, weighted 0.26 and 0.74.
         pixel: weight of the pixels' L1 distance; the lesson's is 1/100.
         style: weight of the Gram matrices' distance, 0 for none.
+        grid: weight of the distance of each image's means over every `period`-th pixel, 0 for none.
+        period: of the pattern, the factor of enlargement; H and W are multiples of it.
         mean, std: of RGB in [0, 1], with which the network's input is normalised.
 
     Shape: prediction and target `[N, 3, H, W]` float RGB in [0, 1] → a scalar, float32.
@@ -51,6 +56,8 @@ class FeatureLoss(nn.Module):
         *,
         pixel: float = 0.01,
         style: float = 0.0,
+        grid: float = 0.0,
+        period: int = 1,
         mean: Sequence[float] = IMAGENET_MEAN,
         std: Sequence[float] = IMAGENET_STD,
     ) -> None:
@@ -59,6 +66,7 @@ class FeatureLoss(nn.Module):
             names = before_max_pools(net, count=len(LESSON_WEIGHTS))
             layers = dict(zip(names, LESSON_WEIGHTS, strict=True))
         self.layers, self.pixel, self.style = dict(layers), pixel, style
+        self.grid, self.period = grid, period
         self.maps = FeatureMaps(net, list(layers), mean=mean, std=std)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
@@ -67,13 +75,23 @@ class FeatureLoss(nn.Module):
         with torch.no_grad():
             wanted = self.maps(target)
         seen = self.maps(prediction)
-        loss = self.pixel * F.l1_loss(prediction.float(), target.float())
+        prediction, target = prediction.float(), target.float()
+        loss = self.pixel * F.l1_loss(prediction, target)
+        if self.grid:
+            loss = loss + self.grid * F.l1_loss(
+                grid_means(prediction, self.period), grid_means(target, self.period)
+            )
         for name, weight in self.layers.items():
             a, b = seen[name].float(), wanted[name].float()
             loss = loss + weight * F.l1_loss(a, b)
             if self.style:
                 loss = loss + self.style * weight * F.l1_loss(gram(a), gram(b))
         return loss
+
+
+def grid_means(images: Tensor, period: int) -> Tensor:
+    """Mean of each position of a grid: `[N, C, H, W]` → `[N, C·period²]`."""
+    return F.pixel_unshuffle(images, period).mean(dim=(2, 3))
 
 
 def gram(features: Tensor) -> Tensor:

@@ -38,7 +38,7 @@ def top_octave(luma: NDArray[np.float64]) -> float:
     return float(power(luma)[band].sum() / luma.size)
 
 
-def grid_power(luma: NDArray[np.float64], scale: int) -> float:
+def grid_power(luma: NDArray[np.float64], scale: int, *, relative: bool = True) -> float:
     """How much a pattern that repeats every `scale` pixels stands out, 1 for not at all.
 
     Power at the frequencies of the sub-pixel grid, k / scale cycles per pixel in either direction,
@@ -48,6 +48,7 @@ def grid_power(luma: NDArray[np.float64], scale: int) -> float:
     Args:
         luma: `[H, W]`, 32 pixels a side or more; cropped to a multiple of `scale`.
         scale: 2 or more.
+        relative: to the neighbourhood; else the power itself.
     """
     height, width = (length - length % scale for length in luma.shape)
     spectrum = power(luma[:height, :width])
@@ -55,12 +56,13 @@ def grid_power(luma: NDArray[np.float64], scale: int) -> float:
     offsets = np.arange(-far, far + 1)
     distance = np.hypot(offsets[:, None], offsets)
     peak, ring = distance <= 1, (distance > near) & (distance <= far)  # Hann widens a line to ±1
-    ratios = []
+    powers = []
     for i in range(scale):
         for j in range(scale):
             if i or j:
                 rows = (i * height // scale + offsets) % height
                 columns = (j * width // scale + offsets) % width
                 patch = spectrum[np.ix_(rows, columns)]
-                ratios.append((patch[peak].mean() + _FLOOR) / (patch[ring].mean() + _FLOOR))
-    return float(np.exp(np.mean(np.log(ratios))))
+                around = patch[ring].mean() + _FLOOR if relative else 1.0
+                powers.append((patch[peak].mean() + _FLOOR) / around)
+    return float(np.exp(np.mean(np.log(powers))))

@@ -43,9 +43,10 @@ class FeatureSection(Section):
     layers: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
     pixel: float = Field(default=0.01, ge=0)
     style: float = Field(default=0.0, ge=0)
+    grid: float = Field(default=0.0, ge=0)
 
-    def build(self) -> FeatureLoss:
-        """The loss; WeightsError where its network can't be had."""
+    def build(self, scale: int) -> FeatureLoss:
+        """The loss for enlarging by `scale`; WeightsError where its network can't be had."""
         own = self.net == "vgg19_normalised"  # this one normalises its input itself
         if own and self.weights == "default":
             raise RecipeError("vgg19_normalised needs a file: --feature-weights FILE.")
@@ -54,6 +55,8 @@ class FeatureSection(Section):
             self.layers or None,
             pixel=self.pixel,
             style=self.style,
+            grid=self.grid,
+            period=scale,
             mean=(0, 0, 0) if own else IMAGENET_MEAN,
             std=(1, 1, 1) if own else IMAGENET_STD,
         )
@@ -157,7 +160,8 @@ class SuperResolution:
         """Take a recipe's loss; the photographs stay, so that a study reads them once."""
         self.measure: Loss
         if recipe.loss == "feature":
-            self.measure, self.score = recipe.feature.build().to(self.device), "minus_feature_loss"
+            self.measure = recipe.feature.build(self.scale).to(self.device)
+            self.score = "minus_feature_loss"
         else:
             self.measure, self.score = PIXEL_LOSSES[recipe.loss], "psnr_y"
 
