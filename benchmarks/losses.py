@@ -54,13 +54,13 @@ def main(
     feature_weights: Annotated[
         str | None, typer.Option(help="A normalised VGG19; else torchvision's VGG16-BN.")
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 400,
+    steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 300,
     held_out: Annotated[int, typer.Option(min=1, help="Photographs set aside.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
     picture: Annotated[Path, typer.Option(help="File of the picture.")] = PICTURE,
 ) -> None:
     """Train by several losses from the same weights."""
-    feature = FeatureSection(grid=50)
+    feature = FeatureSection(grid=25)
     if feature_weights is not None:
         section = load_recipe(RECIPE, SRRecipe).feature
         feature = section.model_copy(update={"weights": feature_weights})
@@ -106,7 +106,7 @@ def main(
     }
     write_result(study, out)
     captions = {
-        loss: f"{row['psnr_y']:.2f} dB, detail {row['top_octave']:.0%}, grid {row['grid']:.1f}×"
+        loss: f"{row['psnr_y']:.2f} dB, detail {row['top_octave']:.0%}, grid {row['grid']:.1f}"
         for loss, row in results.items()
     }
     top, left, side = PART

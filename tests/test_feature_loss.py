@@ -76,10 +76,13 @@ def test_the_grid_term_sees_a_pattern_and_no_other_error(
     sharp = images[1]
     loss = FeatureLoss(vgg, {"features.5": 1e-9}, pixel=0, grid=2.0, period=2)
     pattern = torch.tensor([[0.01, 0.0], [0.0, 0.0]]).repeat(32, 24)  # one pixel of each four
-    torch.testing.assert_close(loss(sharp + pattern, sharp), torch.tensor(2 * 0.01 / 4))
-    turned = sharp.flip(3).roll(1, 3)  # every pixel elsewhere, its place in the grid the same
-    assert F.l1_loss(turned, sharp) > 0.05
-    assert loss(turned, sharp) < 1e-6
+    expected = 2 * (0.0075 + 3 * 0.0025) / 4
+    torch.testing.assert_close(loss(sharp + pattern, sharp), torch.tensor(expected))
+    pattern[:32] *= -1  # it is seen where it is, though it has no mean over the whole image
+    assert loss(sharp + pattern, sharp) > 0.9 * expected
+    assert loss(sharp + torch.tensor([0.1, 0.0, -0.1]).view(3, 1, 1), sharp) < 1e-6
+    stripes = torch.tensor([0.01, 0.01, -0.01, -0.01]).repeat(12)  # a period twice as long
+    assert loss(sharp + stripes, sharp) < 1e-6
 
 
 def test_gradients_reach_the_prediction_alone(

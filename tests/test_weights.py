@@ -81,10 +81,10 @@ def flip_a_bit(file: Path, at: int) -> None:
 
 def test_weights_are_found_by_tag_and_by_default(toy_file):
     good = zoo.register_weights(declare(toy_file, file="good.safetensors"), default=True)
-    other = zoo.register_weights(declare(toy_file, "toy.other", file="other.safetensors"))
-    assert zoo.list_weights("toy") == ["toy.good", "toy.other"]
+    other = zoo.register_weights(declare(toy_file, "toy.better", file="better.safetensors"))
+    assert zoo.list_weights("toy") == ["toy.good", "toy.better"]  # the default ones first
     assert zoo.get_weights("toy") is zoo.get_weights("toy.default") is good
-    assert zoo.get_weights("toy.other") is other
+    assert zoo.get_weights("toy.better") is other
     assert "toy" in zoo.list_models(pretrained=True)
 
 

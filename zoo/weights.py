@@ -96,9 +96,13 @@ def register_weights(weights: Weights, *, default: bool = False) -> Weights:
 
 
 def list_weights(model: str) -> list[str]:
-    """Return the names of a model's weights, sorted; an unknown model raises UnknownNameError."""
+    """Return the names of a model's weights, the default ones first, the others sorted.
+
+    Raises UnknownNameError for an unknown model.
+    """
     architecture = get_model(model).name
-    return sorted(w.name for w in _weights.values() if w.architecture == architecture)
+    names = sorted(w.name for w in _weights.values() if w.architecture == architecture)
+    return sorted(names, key=lambda name: name != _defaults.get(architecture))
 
 
 def get_weights(name: str) -> Weights:

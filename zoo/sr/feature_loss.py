@@ -26,7 +26,7 @@ class FeatureLoss(nn.Module):
     """pixel · L1(pixels) + Σ weight · L1(features), and for style + style · weight · L1(Gram).
 
     Features alone reward the cheapest fine detail there is, the fixed pattern that an upsampler can
-    paint over everything. The grid term forbids it: grid · L1(means of each sub-pixel position).
+    paint over everything. The grid term forbids it: grid · L1(pattern), see `grid_pattern`.
 
     The network is copied, cut and frozen, see `FeatureMaps`. There are no hooks, so it works
     compiled and under DDP. In autocast the network runs in half precision; distances are taken in
@@ -38,8 +38,8 @@ class FeatureLoss(nn.Module):
             two of them, weighted 0.26 and 0.74.
         pixel: weight of the pixels' L1 distance; the lesson's is 1/100.
         style: weight of the Gram matrices' distance, 0 for none.
-        grid: weight of the distance of each image's means over every `period`-th pixel, 0 for none.
-        period: of the pattern, the factor of enlargement; H and W are multiples of it.
+        grid: weight of the distance of patterns that repeat every `period` pixels, 0 for none.
+        period: the factor of enlargement; H and W are multiples of it, and 4 × as large or more.
         mean, std: of RGB in [0, 1], with which the network's input is normalised.
 
     Shape: prediction and target `[N, 3, H, W]` float RGB in [0, 1] → a scalar, float32.
@@ -79,7 +79,7 @@ class FeatureLoss(nn.Module):
         loss = self.pixel * F.l1_loss(prediction, target)
         if self.grid:
             loss = loss + self.grid * F.l1_loss(
-                grid_means(prediction, self.period), grid_means(target, self.period)
+                grid_pattern(prediction, self.period), grid_pattern(target, self.period)
             )
         for name, weight in self.layers.items():
             a, b = seen[name].float(), wanted[name].float()
@@ -89,9 +89,17 @@ class FeatureLoss(nn.Module):
         return loss
 
 
-def grid_means(images: Tensor, period: int) -> Tensor:
-    """Mean of each position of a grid: `[N, C, H, W]` → `[N, C·period²]`."""
-    return F.pixel_unshuffle(images, period).mean(dim=(2, 3))
+def grid_pattern(images: Tensor, period: int) -> Tensor:
+    """What repeats every `period` pixels: by how much the mean of each position of that grid
+    differs from the mean of all, in windows of 4 × 4 periods, each half over the next.
+
+    `[N, C, H, W]` → `[N, C, period², h, w]`.
+    """
+    means = F.avg_pool2d(F.pixel_unshuffle(images, period), 4, stride=2)
+    count, _, height, width = means.shape
+    means = means.view(count, -1, period**2, height, width)
+    pattern: Tensor = means - means.mean(dim=2, keepdim=True)
+    return pattern
 
 
 def gram(features: Tensor) -> Tensor:

@@ -152,6 +152,15 @@ register_weights(
     ),
     default=True,
 )
+register_weights(
+    Weights(
+        name="srresnet_x2.perceptual",
+        file="srresnet_x2.perceptual.safetensors",
+        sha256="c45202f96b67623b528b85beef1035e293fad8a7eb19842f9ce206806f6308e2",
+        size=2_746_110,
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml"),
+    )
+)
 
 
 @register_model(task="super-resolution")
@@ -183,4 +192,13 @@ register_weights(
         meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml", version=2),
     ),
     default=True,
+)
+register_weights(
+    Weights(
+        name="srresnet_x4.perceptual",
+        file="srresnet_x4.perceptual.safetensors",
+        sha256="3963b0c2995ac59a233997557486ce5debad0e5d957cb1989b182e2c0a3d588f",
+        size=3_041_718,
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4_perceptual.yaml"),
+    )
 )
