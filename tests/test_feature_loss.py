@@ -85,6 +85,13 @@ def test_the_grid_term_sees_a_pattern_and_no_other_error(
     assert loss(sharp + stripes, sharp) < 1e-6
 
 
+@pytest.mark.parametrize("size", [(63, 48), (48, 6)])
+def test_the_grid_term_says_what_images_it_takes(vgg: nn.Module, size: tuple[int, int]) -> None:
+    image = torch.rand(1, 3, *size)
+    with pytest.raises(InputError, match=f"multiples of 2, 8 pixels or more, not {size[0]} × "):
+        FeatureLoss(vgg, grid=1.0, period=2)(image, image)
+
+
 def test_gradients_reach_the_prediction_alone(
     vgg: nn.Module, images: tuple[Tensor, Tensor]
 ) -> None:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.errors import InputError
 from zoo.sr.feature_maps import FeatureMaps, before_max_pools
 from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
 
@@ -26,7 +27,7 @@ class FeatureLoss(nn.Module):
     """pixel · L1(pixels) + Σ weight · L1(features), and for style + style · weight · L1(Gram).
 
     Features alone reward the cheapest fine detail there is, the fixed pattern that an upsampler can
-    paint over everything. The grid term forbids it: grid · L1(pattern), see `grid_pattern`.
+    paint over everything. The grid term counts against it: grid · L1(pattern), see `grid_pattern`.
 
     The network is copied, cut and frozen, see `FeatureMaps`. There are no hooks, so it works
     compiled and under DDP. In autocast the network runs in half precision; distances are taken in
@@ -46,7 +47,8 @@ class FeatureLoss(nn.Module):
 
     Raises:
         UnknownNameError: the network has no such layer.
-        InputError: a network that can't be traced or has too few max-pools; no layer at all.
+        InputError: a network that can't be traced or has too few max-pools; no layer at all; with
+            `grid`, images that it can't be measured on.
     """
 
     def __init__(
@@ -94,7 +96,16 @@ def grid_pattern(images: Tensor, period: int) -> Tensor:
     differs from the mean of all, in windows of 4 × 4 periods, each half over the next.
 
     `[N, C, H, W]` → `[N, C, period², h, w]`.
+
+    Raises:
+        InputError: H or W is no multiple of the period, or less than four periods.
     """
+    height, width = images.shape[2:]
+    if height % period or width % period or min(height, width) < 4 * period:
+        raise InputError(
+            f"The grid term needs images whose sides are multiples of {period}, {4 * period} pixels"
+            f" or more, not {height} × {width}: use larger patches, or grid 0."
+        )
     means = F.avg_pool2d(F.pixel_unshuffle(images, period), 4, stride=2)
     count, _, height, width = means.shape
     means = means.view(count, -1, period**2, height, width)
