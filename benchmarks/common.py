@@ -6,9 +6,11 @@ import copy
 import json
 import re
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 from torch import nn
@@ -18,8 +20,12 @@ from zoo.atomic import replacing
 from zoo.download import sha256_of
 from zoo.errors import TrainingError
 from zoo.hub import load_model
+from zoo.predict import upscale
 from zoo.registry import create_model
 from zoo.sources import WEIGHTS_FILE
+from zoo.sr.data import Pair
+from zoo.sr.metrics import rgb_to_y
+from zoo.sr.spectrum import grid_power, top_octave
 from zoo.train.loop import Task, Trainer
 from zoo.train.recipe import Recipe
 from zoo.weights import get_weights
@@ -98,6 +104,27 @@ def train_briefly(
         except TrainingError as error:
             typer.echo(error)
     return trainer.averaged.module.eval().cpu(), trainer.history
+
+
+def every(steps: int) -> dict[str, int]:
+    """How often a recipe logs, validates and saves, all at once."""
+    return dict.fromkeys(("log_every", "validate_every", "checkpoint_every"), steps)
+
+
+def spectrum(net: nn.Module, pairs: Sequence[Pair], *, scale: int) -> dict[str, float]:
+    """Energy of the finest octave and power of the grid, relative to the originals'."""
+    ratios = []
+    for pair in pairs:
+        result = rgb_to_y(upscale(pair.input, net, precision="fp32"))
+        original = rgb_to_y(pair.target)
+        ratios.append(
+            (
+                top_octave(result) / top_octave(original),
+                grid_power(result, scale) / grid_power(original, scale),
+            )
+        )
+    octave, grid = np.exp(np.log(ratios).mean(axis=0))
+    return {"top_octave": float(octave), "grid": float(grid)}
 
 
 def write_result(result: dict[str, Any], folder: Path) -> None:

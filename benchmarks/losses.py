@@ -9,18 +9,15 @@ feature loss without its grid term. Writes OUT/losses.json and PICTURE.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import skimage.data
 import torch
 import typer
 from accelerate import Accelerator
-from common import RESULTS, train_briefly, write_result
+from common import RESULTS, every, spectrum, train_briefly, write_result
 from rich import print
-from torch import nn
 
 from zoo.atomic import replacing
 from zoo.comparison import Row, draw
@@ -28,10 +25,7 @@ from zoo.errors import ZooError
 from zoo.predict import upscale
 from zoo.provenance import environment
 from zoo.registry import create_model
-from zoo.sr.data import Pair
 from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
-from zoo.sr.metrics import rgb_to_y
-from zoo.sr.spectrum import grid_power, top_octave
 from zoo.train.checkpoints import start_from
 from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import FeatureSection, SRRecipe, SuperResolution
@@ -74,9 +68,7 @@ def main(
         ema=0.99,
         clip=1.0,
         held_out=held_out,
-        log_every=steps,
-        validate_every=steps,
-        checkpoint_every=steps,
+        **every(steps),
     )
     task = SuperResolution(recipe, data, scale=SCALE, device=Accelerator().device)
     losses: dict[str, dict[str, Any]] = {
@@ -95,7 +87,10 @@ def main(
         model = create_model("srresnet_x4")
         start_from(model, START, min_copied=1)
         net, history = train_briefly(model, recipe, task)
-        results[loss] = {"psnr_y": history[-1]["psnr_y"], **spectrum(net, task.held_out)}
+        results[loss] = {
+            "psnr_y": history[-1]["psnr_y"],
+            **spectrum(net, task.held_out, scale=SCALE),
+        }
         versions[loss] = upscale(small, net, precision="fp32")
     study = {
         "model": "losses",
@@ -117,22 +112,6 @@ def main(
     with replacing(picture) as part:
         draw([Row(cat, PART, crops, captions)]).save(part, format="png")
     print(results)
-
-
-def spectrum(net: nn.Module, pairs: Sequence[Pair]) -> dict[str, float]:
-    """Energy of the finest octave and power of the grid, relative to the originals'."""
-    ratios = []
-    for pair in pairs:
-        result = rgb_to_y(upscale(pair.input, net, precision="fp32"))
-        original = rgb_to_y(pair.target)
-        ratios.append(
-            (
-                top_octave(result) / top_octave(original),
-                grid_power(result, SCALE) / grid_power(original, SCALE),
-            )
-        )
-    octave, grid = np.exp(np.log(ratios).mean(axis=0))
-    return {"top_octave": float(octave), "grid": float(grid)}
 
 
 if __name__ == "__main__":

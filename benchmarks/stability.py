@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from accelerate import Accelerator
-from common import RESULTS, train_briefly, write_result
+from common import RESULTS, every, train_briefly, write_result
 from rich import print
 from torch import Tensor, nn
 
@@ -82,7 +82,6 @@ def main(
     """Train with and without what is said to stabilise."""
     curves: dict[str, list[dict[str, float]]] = {}
     task: SuperResolution | None = None
-    every = max(1, steps // 20)
     for name, (options, batch) in STABILITY.items():
         length = steps if batch == 16 else max(1, steps // 2)
         stage = {"steps": length, "batch": batch, "patch": 16, "lr": lr, "schedule": "constant"}
@@ -91,9 +90,7 @@ def main(
             stages=[stage],
             ema=0,
             held_out=held_out,
-            log_every=every,
-            validate_every=every,
-            checkpoint_every=every,
+            **every(max(1, steps // 20)),
         )
         torch.manual_seed(0)
         model = create_model("study_blocks", **options)

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 import typer
 from accelerate import Accelerator
-from common import RESULTS, cost, train_briefly, write_result
+from common import RESULTS, cost, every, spectrum, train_briefly, write_result
 from numpy.typing import NDArray
 from rich import print
 from rich.table import Table
@@ -35,7 +35,6 @@ from zoo.predict import upscale
 from zoo.provenance import environment
 from zoo.registry import create_model, register_model
 from zoo.sr.imresize import bicubic_downscale
-from zoo.sr.metrics import rgb_to_y
 from zoo.sr.spectrum import grid_power
 from zoo.sr.srresnet import SRResNet
 from zoo.train.super_resolution import SRRecipe, SuperResolution
@@ -123,9 +122,7 @@ def main(
         ema=0.99,
         clip=1.0,
         held_out=held_out,
-        log_every=steps,
-        validate_every=steps,
-        checkpoint_every=steps,
+        **every(steps),
     )
     task = SuperResolution(recipe, data, scale=2, device=Accelerator().device)
     rows, crops = {}, {}
@@ -136,7 +133,7 @@ def main(
             "seconds": seconds[name],
             "seconds_relative": seconds[name] / seconds["pixel shuffle + ICNR"],
             "grid_at_start": grid_power(before[name], 2),
-            "grid": grid_ratio(trained, task),
+            "grid": spectrum(trained, task.held_out, scale=2)["grid"],
             "psnr_y": history[-1]["psnr_y"],
         }
         crops[name] = (before[name], upscale(small, trained, precision="fp32"))
@@ -173,15 +170,6 @@ def timings(models: dict[str, Any], x: Tensor, repeats: int = 7) -> dict[str, fl
                 if turn:  # the first one warms up
                     taken[name].append(time.perf_counter() - start)
     return {name: statistics.median(times) for name, times in taken.items()}
-
-
-def grid_ratio(model: nn.Module, task: SuperResolution) -> float:
-    """Grid power of results over that of the originals, geometric mean."""
-    ratios = []
-    for pair in task.held_out:
-        result = upscale(pair.input, model, precision="fp32")
-        ratios.append(grid_power(rgb_to_y(result), 2) / grid_power(rgb_to_y(pair.target), 2))
-    return float(np.exp(np.log(ratios).mean()))
 
 
 def draw(rows: dict[str, Any], crops: dict[str, Any], file: Path) -> None:

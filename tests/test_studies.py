@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import encoders
 import gallery
 import losses
 import perceptual
@@ -101,3 +102,13 @@ def test_the_gallery_shows_what_it_names(tmp_path: Path) -> None:
     assert len(named) == 2 * len(gallery.PHOTOGRAPHS)
     for file in named:
         assert Image.open(tmp_path / file).width > 1000
+
+
+def test_the_encoder_sweep_says_what_works(tmp_path: Path) -> None:
+    run(encoders, "resnet18*", "--out", tmp_path, "--jobs", 1)
+    study = json.loads((tmp_path / "encoders.json").read_text())
+    assert study["shapes"]["resnet18"]["strides"] == [2, 4, 8, 16, 32]
+    assert study["real"] == {"resnet18": {"works": True}}
+    assert study["summary"]["share"] == 100
+    report = run(encoders, "resnet18*", "--out", tmp_path, "--resume")
+    assert f"{study['summary']['names']}" in report
