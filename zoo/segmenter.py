@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.arguments import check_array, check_tensor
 from zoo.device import pick_precision
 from zoo.errors import InputError, did_you_mean
 from zoo.images import Picture, fill_transparent, to_tensor
@@ -91,12 +92,7 @@ class Segmenter:
         """Mask `[H, W]` uint8, 0 and 255 or class numbers, of `[H, W]` (grey) or
         `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16.
         """
-        channels = array.shape[2] if array.ndim == 3 else 1
-        if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype not in ("u1", "u2"):
-            raise InputError(
-                f"An array must be [H, W] or [H, W, 1 | 3 | 4] of uint8 or uint16 (0 = black, "
-                f"full range = white), not {list(array.shape)} of {array.dtype}."
-            )
+        channels = check_array(array)
         planes = array.reshape(*array.shape[:2], channels)[..., : 1 if channels == 1 else 3]
         return self.picture(Picture(planes)).pixels[..., 0]
 
@@ -104,17 +100,7 @@ class Segmenter:
         """Mask `[1, H, W]` or `[N, 1, H, W]`, of the input's dtype on its device, 0 and 1 or class
         numbers, of `[C, H, W]` or `[N, C, H, W]` in [0, 1], C = 1 or 3.
         """
-        if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or 0 in tensor.shape:
-            raise InputError(
-                f"A tensor must be [C, H, W] or [N, C, H, W] with 1 or 3 channels and at least one "
-                f"pixel, not {list(tensor.shape)}."
-            )
-        low, high = tensor.detach().float().aminmax()
-        if not tensor.is_floating_point() or not (low >= 0 and high <= 1):  # NaN is refused, too
-            raise InputError(
-                f"A tensor must be of floats in [0, 1], not {tensor.dtype} in [{low:g}, {high:g}]; "
-                "divide it by its greatest value, 255 for 8 bits."
-            )
+        check_tensor(tensor)
         images = tensor.detach() if tensor.ndim == 4 else tensor.detach()[None]
         masks = torch.stack([self._classes(self._logits(image.float())) for image in images])
         masks = masks[:, None].to(tensor.device, tensor.dtype)

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.arguments import check_array, check_tensor
 from zoo.device import memory_budget, pick_precision
 from zoo.errors import InputError
 from zoo.images import Picture, fill_transparent, to_pixels, to_tensor
@@ -75,12 +76,7 @@ class Upscaler:
 
     def array(self, array: Array, progress: Progress | None = None) -> Array:
         """Enlarge `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16."""
-        channels = array.shape[2] if array.ndim == 3 else 1
-        if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype not in ("u1", "u2"):
-            raise InputError(
-                f"An array must be [H, W] or [H, W, 1 | 3 | 4] of uint8 or uint16 (0 = black, "
-                f"full range = white), not {list(array.shape)} of {array.dtype}."
-            )
+        channels = check_array(array)
         if channels == 4:
             colour = fill_transparent(array[..., :3], array[..., 3])
             large = self.picture(Picture(colour, array[..., 3]), progress)
@@ -91,7 +87,7 @@ class Upscaler:
 
     def tensor(self, tensor: Tensor, progress: Progress | None = None) -> Tensor:
         """Enlarge `[C, H, W]` or `[N, C, H, W]` in [0, 1], C = 1 or 3, image by image."""
-        _check_tensor(tensor)
+        check_tensor(tensor)
         images = tensor if tensor.ndim == 4 else tensor[None]
         count, channels, height, width = images.shape
         size = (count, channels, height * self.scale, width * self.scale)
@@ -193,24 +189,3 @@ def _mean_of_eight(net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
 def _share(progress: Progress | None, index: int, count: int) -> Progress | None:
     """The progress of one of `count` equal jobs, as a part of the whole."""
     return progress and (lambda share: progress((index + share) / count))
-
-
-def _check_tensor(tensor: Tensor) -> None:
-    if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or 0 in tensor.shape:
-        raise InputError(
-            f"A tensor must be [C, H, W] or [N, C, H, W] with 1 or 3 channels and at least one "
-            f"pixel, not {list(tensor.shape)}."
-        )
-    if not tensor.is_floating_point():
-        raise InputError(
-            f"A tensor must be of floats in [0, 1], not {tensor.dtype}; divide it by its greatest "
-            "value, 255 for 8 bits."
-        )
-    low, high = (float(bound) for bound in tensor.detach().aminmax())
-    if not np.isfinite(low + high):
-        raise InputError("The tensor holds NaN or infinity; accepted are values in [0, 1].")
-    if low < -1 or high > 2:  # slight overshoots of filters pass
-        raise InputError(
-            f"The tensor's values lie in [{low:g}, {high:g}] and should lie in [0, 1]; "
-            "divide values of 0..255 by 255."
-        )
