@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import typer
@@ -33,7 +33,13 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.command()
-def weights(run: Path, name: str) -> None:
+def weights(
+    run: Path,
+    name: str,
+    continues: Annotated[
+        bool, typer.Option("--continues", help="The run began with the weights that it replaces.")
+    ] = False,
+) -> None:
     """Write a run's best weights as PRETRAINED/NAME.safetensors, and its curve; print the facts."""
     model = zoo.load_model(run / "best")
     trained = {key for key, _ in model.named_parameters()}
@@ -44,7 +50,12 @@ def weights(run: Path, name: str) -> None:
     file = PRETRAINED / f"{name}.safetensors"
     save_weights(state, file)
     history = json.loads((run / "history.json").read_text())
-    write_json(RESULTS / f"{name}.history.json", history)
+    curve = RESULTS / f"{name}.history.json"
+    if continues:
+        earlier = json.loads(curve.read_text())
+        done = earlier[-1]["step"]
+        history = earlier + [{**row, "step": row["step"] + done} for row in history]
+    write_json(curve, history)
     plot_curve(history, ROOT / "docs" / "curves" / f"{name}.svg")
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')
 

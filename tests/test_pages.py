@@ -7,7 +7,10 @@ from pathlib import Path
 
 import publish
 import pytest
+import torch
 
+import zoo
+from zoo.statedict import read_weights
 from zoo.weights import PRETRAINED
 
 ROOT = Path(__file__).parents[1]
@@ -36,3 +39,20 @@ def test_an_edited_figure_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(publish, "RESULTS", tmp_path)
     assert publish.index() != json.loads((PRETRAINED / "index.json").read_text())
     assert all(publish.written_pages()[file] != text for file, text in pages.items())
+
+
+def test_a_run_that_continues_lengthens_the_curve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for place in ("RESULTS", "PRETRAINED", "ROOT"):
+        monkeypatch.setattr(publish, place, tmp_path)
+    model = zoo.create_model("srresnet_x2", depth=1, width=8)
+    zoo.save_model(model, tmp_path / "run" / "best")
+    curve = [{"step": 50, "lr": 1e-3, "psnr_y": 30.0}, {"step": 100, "lr": 0.0, "psnr_y": 31.0}]
+    (tmp_path / "run" / "history.json").write_text(json.dumps(curve))
+    publish.weights(tmp_path / "run", "net.tag")
+    publish.weights(tmp_path / "run", "net.tag", continues=True)
+    published = json.loads((tmp_path / "net.tag.history.json").read_text())
+    assert [row["step"] for row in published] == [50, 100, 150, 200]
+    assert published[2]["psnr_y"] == 30
+    assert read_weights(tmp_path / "net.tag.safetensors")["head.weight"].dtype == torch.float16
