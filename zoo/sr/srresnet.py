@@ -146,9 +146,9 @@ register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="7e42a416d949cfc5d90407769ca911650679e8dd11878f640bbeac7ac2becf51",
+        sha256="bb9421729ccd457798579be009597c2f7e17b1cfd92dc3f189a0bb02664ff963",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml", version=2),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml", version=3),
     ),
     default=True,
 )
