@@ -10,9 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 import zoo
 from zoo.errors import DataError, RecipeError, TrainingError, ZooError
@@ -20,7 +22,7 @@ from zoo.train.checkpoints import load_checkpoint, start_from
 from zoo.train.loop import Trainer
 from zoo.train.optimizers import make_optimizer, rate_factor, trainable_parameters
 from zoo.train.recipe import OptimizerSection, Stage, load_recipe
-from zoo.train.super_resolution import SRRecipe, split_held_out
+from zoo.train.super_resolution import SRRecipe, SuperResolution, split_held_out
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "super_resolution.py"
@@ -165,6 +167,23 @@ def test_held_out_photographs_are_spread_and_separate() -> None:
     assert sorted(train + held_out) == files
     with pytest.raises(DataError, match="4 photographs are too few to set 4 aside"):
         split_held_out(files[:4], 4)
+
+
+def test_shrunk_copies_join_both_sides(tmp_path: Path) -> None:
+    for i in range(4):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{i}.png")
+    recipe = SRRecipe.model_validate({**TINY, "shrunk": [0.5]})
+    task = SuperResolution(recipe, tmp_path, scale=2, device="cpu")
+    assert task.patches.names == ["1.png", "3.png"] * 2
+    assert task.patches.sizes.tolist() == [[20, 30]] * 2 + [[10, 15]] * 2
+    assert [pair.target.shape for pair in task.held_out] == [(40, 60, 3)] * 2 + [(20, 30, 3)] * 2
+    with pytest.raises(RecipeError, match="no ready-made inputs"):
+        SuperResolution(recipe, tmp_path, scale=2, device="cpu", inputs=tmp_path)
+    large = [{**TINY["stages"][0], "patch": 12}]
+    recipe = SRRecipe.model_validate({**TINY, "shrunk": [0.5], "stages": large})
+    with pytest.raises(DataError, match=r"1\.png is 15×10 at the network's input, smaller"):
+        SuperResolution(recipe, tmp_path, scale=2, device="cpu")
 
 
 def test_a_frozen_stage_moves_only_its_modules(tmp_path: Path) -> None:

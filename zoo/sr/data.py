@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.sr.imresize import bicubic_downscale, crop_to_multiple
+from zoo.sr.imresize import bicubic_downscale, crop_to_multiple, imresize
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 
@@ -54,15 +54,21 @@ def load_pair(
     scale: int,
     degrade: Degradation = bicubic_downscale,
     inputs: Path | None = None,
+    share: float = 1.0,
 ) -> Pair:
     """Reads a photograph and makes, or reads from the folder `inputs`, its degraded version.
 
-    The photograph is cut at the right and bottom to a multiple of `scale`.
+    The photograph is shrunk to `share` of its sides, if that isn't 1, and cut at the right and
+    bottom to a multiple of `scale`.
 
     Raises:
         DataError: names the file that is unreadable, lacks its partner or does not fit it.
     """
-    target = crop_to_multiple(read_rgb(file), scale)
+    target = read_rgb(file)
+    if share != 1:
+        height, width = (max(1, round(side * share)) for side in target.shape[:2])
+        target = imresize(target, (height, width))
+    target = crop_to_multiple(target, scale)
     if inputs is None:
         degraded = degrade(target, scale)
     elif (partner := inputs / file.name).is_file():

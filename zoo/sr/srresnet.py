@@ -146,9 +146,9 @@ register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="bb9421729ccd457798579be009597c2f7e17b1cfd92dc3f189a0bb02664ff963",
+        sha256="bee558b56d98b0de5914c7a40bffa590a8d5d7b3be16776b7ed65c6026534f5f",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2.yaml", version=3),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_finer.yaml", version=4),
     ),
     default=True,
 )

@@ -66,13 +66,15 @@ class SRRecipe(Recipe):
     """A recipe for super-resolution.
 
     Every `len(photographs) / held_out`-th photograph is set aside to choose the best weights by: by
-    PSNR, or with the loss "feature" by that loss.
+    PSNR, or with the loss "feature" by that loss. `shrunk` adds copies of all photographs with so
+    much of their sides: more detail in a patch, and fewer traces of JPEG.
     """
 
     stages: tuple[SRStage, ...]
     loss: Literal["l1", "mse", "charbonnier", "feature"] = "l1"
     feature: FeatureSection = FeatureSection()
     held_out: int = Field(default=24, gt=0)
+    shrunk: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
 
 
 def smoke(recipe: SRRecipe) -> SRRecipe:
@@ -146,11 +148,16 @@ class SuperResolution:
         degrade: Degradation = bicubic_downscale,
         inputs: Path | None = None,
     ) -> None:
+        if recipe.shrunk and inputs is not None:
+            raise RecipeError("shrunk copies have no ready-made inputs: leave out one of the two.")
         train, held_out = split_held_out(list_images(folder), recipe.held_out)
-        load = partial(load_pair, scale=scale, degrade=degrade, inputs=inputs)
+        pairs: list[Pair] = []
+        self.held_out: list[Pair] = []
         with ThreadPoolExecutor() as pool:
-            pairs = list(pool.map(load, train))
-            self.held_out = [centre(pair, scale, 256) for pair in pool.map(load, held_out)]
+            for share in (1.0, *recipe.shrunk):
+                load = partial(load_pair, scale=scale, degrade=degrade, inputs=inputs, share=share)
+                pairs += pool.map(load, train)
+                self.held_out += (centre(pair, scale, 256) for pair in pool.map(load, held_out))
         self.patches = PairedPatches(pairs, scale=scale, device=storage(pairs, device))
         self.patches.check_patch(max(stage.patch for stage in recipe.stages))
         self.scale, self.device = scale, device
@@ -173,8 +180,8 @@ class SuperResolution:
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Over the middles (256×256) of the held-out photographs: mean luma PSNR in dB, and the
-        feature loss with its sign turned where that is what is trained.
+        """Over the middles (256×256) of the held-out photographs and their shrunk copies: mean luma
+        PSNR in dB, and the feature loss with its sign turned where that is what is trained.
         """
         scores: dict[str, list[float]] = {"psnr_y": []}
         for pair in self.held_out:
