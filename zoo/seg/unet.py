@@ -146,6 +146,20 @@ def unet34(
     return SegmentationModel(encoder, decoder, classes=classes)
 
 
+register_weights(
+    Weights(
+        name="unet34.carvana",
+        file="unet34.carvana.safetensors",
+        sha256="342657e335076330952597a38c46a2b64e63a707fd5997fc57398022cbfae37a",
+        size=44_121_714,
+        meta=carvana_meta(
+            recipe="benchmarks/recipes/unet34_carvana.yaml", start="random weights", options={}
+        ),
+    ),
+    default=True,
+)
+
+
 @register_model(task="segmentation")
 def dynamic_unet(
     *,
