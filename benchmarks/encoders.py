@@ -1,11 +1,11 @@
 """Which of timm's architectures work as encoders of dynamic_unet.
 
-python benchmarks/encoders.py                 # all, in a quarter of an hour; --resume goes on
+python benchmarks/encoders.py                 # all; --resume goes on
 python benchmarks/encoders.py "convnext*" --out /tmp
 
 Every network is run forward on one image of odd size on PyTorch's meta device, where tensors have
-shapes and no contents; the few that look at numbers on the way run on the CPU. One network of each
-of twenty families also runs forward and backward in earnest.
+shapes and no contents; one that fails there, for it looks at numbers, runs on the CPU. One network
+of each of twenty families also runs forward and backward in earnest.
 """
 
 from __future__ import annotations
