@@ -95,9 +95,9 @@ def stability(study: dict[str, Any]) -> str:
 def encoders(study: dict[str, Any]) -> str:
     counts = study["summary"]
     return (
-        f"**How many encoders.** `dynamic_unet` works on {counts['features_only_working']:,} of "
-        f"{counts['features_only']:,} architectures ({counts['features_only_share']} %) that timm "
-        f"builds as feature extractors, and on {counts['working']:,} of all {counts['names']:,} "
-        f"({counts['share']} %); {counts['resized']:,} of these see the image resized to the one "
+        f"**How many encoders.** `dynamic_unet` works on {counts['working']:,} of the "
+        f"{counts['names']:,} architectures ({counts['share']} %) that timm lists, and on "
+        f"{counts['features_only_share']} % of the {counts['features_only']:,} that timm itself "
+        f"builds as feature extractors; {counts['resized']:,} see the image resized to the one "
         "size that they take."
     )

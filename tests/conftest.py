@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from toys import Toy
 
 import zoo
 from zoo import registry, weights
+from zoo.registry import register_model
+from zoo.statedict import save_weights
 
 torch.set_num_threads(1)  # inputs are tiny: a second thread costs more than it gives
 
@@ -50,6 +53,14 @@ def tiny_model(model_name: str) -> zoo.ZooModel:
     return zoo.create_model(model_name, **TINY_OPTIONS.get(model_name, {})).eval()
 
 
+@pytest.fixture(scope="session")
+def tiny_upscaler(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small network that enlarges by 2."""
+    torch.manual_seed(0)
+    net = zoo.create_model("srresnet_x2", width=8, depth=1)
+    return zoo.save_model(net, tmp_path_factory.mktemp("models") / "tiny")
+
+
 @pytest.fixture
 def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models and weights that the test registers are gone after it."""
@@ -57,6 +68,24 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_models", dict(registry._models))
     monkeypatch.setattr(weights, "_weights", dict(weights._weights))
     monkeypatch.setattr(weights, "_defaults", dict(weights._defaults))
+
+
+@pytest.fixture
+def toy(own_registry: None) -> Toy:
+    """A registered model `toy` of width 8 with random weights."""
+
+    @register_model(task="super-resolution")
+    def toy(*, width: int = 4) -> Toy:
+        return Toy(width)
+
+    return toy(width=8)
+
+
+@pytest.fixture
+def toy_file(toy: Toy, tmp_path: Path) -> Path:
+    path = tmp_path / "toy.safetensors"
+    save_weights(toy.state_dict(), path)
+    return path
 
 
 @pytest.fixture

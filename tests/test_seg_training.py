@@ -1,4 +1,4 @@
-"""Training segmentation: recipes, stages, freezing, rates, and what a killed run leaves."""
+"""Training segmentation: the loss, stages, freezing, rates, and what a killed run leaves."""
 
 from __future__ import annotations
 
@@ -9,57 +9,24 @@ import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 import torch
-import yaml
 from carvana import app
 from PIL import Image
+from tiny_seg import MODEL, RECIPES, TINY, tiny_net, write_recipe
 from torch.nn import functional as F
 from typer.testing import CliRunner, Result
 
 import zoo
-from zoo.errors import DataError, RecipeError, TrainingError
+from zoo.errors import TrainingError
 from zoo.seg.generated import generate_cars
 from zoo.seg.losses import segmentation_loss
 from zoo.train.find_rate import suggest
-from zoo.train.freezing import train_only
 from zoo.train.loop import Trainer
-from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor, trainable_parameters
+from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor
 from zoo.train.recipe import OptimizerSection, Stage, load_recipe
-from zoo.train.segmentation import Segmentation, SegRecipe, smoke, split_of, with_steps
-
-RECIPES = Path(__file__).parents[1] / "benchmarks" / "recipes"
-NAMES = [file.stem for file in sorted(RECIPES.glob("*.yaml")) if "srresnet" not in file.stem]
-
-MODEL = {
-    "name": "dynamic_unet",
-    "options": {"encoder": "test_resnet", "decoder_channels": [16, 16, 8, 8, 8]},
-}
-TINY: dict[str, Any] = {
-    "model": MODEL,
-    "stages": [
-        {"size": 32, "batch": 2, "steps": 3, "lr": 1e-3},
-        {"size": 64, "batch": 2, "steps": 2, "lr": 1e-3, "lr_ratios": {"early": 0.1}},
-    ],
-    "split": {"validation": 1, "held_out": 1},
-    "precision": "fp32",
-    "log_every": 1,
-    "validate_every": 2,
-    "checkpoint_every": 1,
-}
-
-
-def write_recipe(folder: Path, **changes: object) -> Path:
-    file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump(TINY | changes))
-    return file
-
-
-def tiny_net() -> Any:
-    torch.manual_seed(0)
-    return zoo.create_model(MODEL["name"], **MODEL["options"])
+from zoo.train.segmentation import Segmentation, SegRecipe
 
 
 @pytest.fixture(scope="module")
@@ -74,87 +41,6 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: object) -> Result:
     return CliRunner().invoke(app, ["train", *(str(argument) for argument in arguments)])
-
-
-# Recipes
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_every_recipe_fits_the_schema_and_its_model(name: str) -> None:
-    recipe = load_recipe(RECIPES / f"{name}.yaml", SegRecipe)
-    assert [s.size for s in recipe.stages] == sorted(s.size for s in recipe.stages)
-    model = zoo.create_model(recipe.model.name, **smoke(recipe).model.options)
-    names = {id(parameter): key for key, parameter in model.named_parameters()}
-    for stage in with_steps(recipe, 3760).stages:
-        assert stage.steps > 0
-        parameters = trainable_parameters(model, stage.trainable)
-        ratios = lr_ratios(model, stage.lr_ratios)
-        train_only(model, stage.trainable, frozen_statistics=stage.frozen_statistics)
-        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr, ratios=ratios)
-        rates = {
-            names[id(p)]: group["initial_lr"] for group in optimizer.param_groups
-            for p in group["params"]
-        }  # fmt: skip
-        assert rates.keys() == parameters.keys()
-        decoder = {rate for key, rate in rates.items() if key.startswith("decoder")}
-        assert decoder == {stage.lr}
-        if stage.lr_ratios:
-            assert min(rates.values()) == pytest.approx(stage.lr * stage.lr_ratios["early"])
-
-
-def test_a_random_encoder_starts_unfrozen() -> None:
-    for name in NAMES:
-        recipe = load_recipe(RECIPES / f"{name}.yaml", SegRecipe)
-        frozen = [stage for stage in recipe.stages if stage.trainable or stage.frozen_statistics]
-        assert bool(frozen) == ("encoder_weights" in recipe.model.options)
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        ({"los": "bce"}, r"unknown key 'los'; known are"),
-        ({"split": {"held_ot": 3}}, r"'split.held_ot'; .*Did you mean 'held_out'\?"),
-        ({"stages": []}, "stages: .*at least 1 item"),
-        ({"stages": [TINY["stages"][0] | {"size": 16}]}, r"stages.0.size: .* equal to 32"),
-        ({"stages": [TINY["stages"][0] | {"epochs": 1}]}, "either steps or epochs"),
-        ({"stages": [TINY["stages"][0] | {"steps": 0}]}, "either steps or epochs"),
-        ({"stages": [TINY["stages"][0] | {"lr_ratios": {"early": 0}}]}, "lr_ratios.early"),
-        ({"stages": [TINY["stages"][0] | {"trainable": ["decoder"]}]}, "knows nothing yet"),
-        ({"stages": [TINY["stages"][0] | {"frozen_statistics": ["encoder"]}]}, "nothing yet"),
-    ],
-)
-def test_a_wrong_recipe_is_one_sentence(
-    tmp_path: Path, changes: dict[str, Any], sentence: str
-) -> None:
-    with pytest.raises(RecipeError, match=sentence) as caught:
-        load_recipe(write_recipe(tmp_path, **changes), SegRecipe)
-    assert "\n" not in str(caught.value)
-
-
-def test_what_the_model_does_not_have_is_named(tmp_path: Path, cars: Path, cache: Path) -> None:
-    model = tiny_net()
-    with pytest.raises(RecipeError, match=r"no layer group 'earyl', .* Did you mean 'early'\?"):
-        lr_ratios(model, {"earyl": 0.1})
-    with pytest.raises(RecipeError, match="no layer group 'early', but none"):
-        lr_ratios(torch.nn.Conv2d(3, 3, 1), {"early": 0.1})
-    with pytest.raises(RecipeError, match=r"no module 'encdoer'. Did you mean 'encoder'\?"):
-        train_only(model, (), frozen_statistics=("encdoer",))
-    other = run(write_recipe(tmp_path, model={"name": "srresnet_x2"}), "--data", cars)
-    assert "srresnet_x2 is no segmentation model" in str(other.exception)
-
-
-def test_epochs_are_counted_out_and_splits_chosen(tmp_path: Path, cars: Path) -> None:
-    stages = [{"size": 32, "batch": 3, "epochs": 2.5, "lr": 1}, TINY["stages"][1]]
-    recipe = load_recipe(write_recipe(tmp_path, stages=stages), SegRecipe)
-    task = Segmentation(recipe, cars)
-    assert len(task.split.train) == 4
-    assert [stage.steps for stage in task.recipe.stages] == [3, 2]
-    folds = {"folds": 4, "fold": 2, "held_out": 1}
-    fold = load_recipe(write_recipe(tmp_path, split=folds), SegRecipe)
-    assert split_of(fold, task.pairs).validation == [4, 5]
-    few = load_recipe(write_recipe(tmp_path, split={"validation": 3}), SegRecipe)
-    with pytest.raises(DataError, match="4 groups of images are too few"):
-        Segmentation(few, cars)
 
 
 # The loss
@@ -342,6 +228,11 @@ def test_smoke_runs_a_whole_recipe(tmp_path: Path) -> None:
     history = json.loads((tmp_path / "history.json").read_text())
     assert [row["step"] for row in history] == list(range(1, 9))
     assert zoo.load_model(tmp_path / "best").config["options"]["encoder_weights"] is None
+
+
+def test_a_model_of_the_other_task_is_refused(tmp_path: Path, cars: Path) -> None:
+    outcome = run(write_recipe(tmp_path, model={"name": "srresnet_x2"}), "--data", cars)
+    assert "srresnet_x2 is no segmentation model" in str(outcome.exception)
 
 
 # The learning-rate finder

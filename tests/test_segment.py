@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from commands import files, run
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 import zoo
-from zoo.cli import main
 from zoo.errors import InputError, UnknownNameError
 from zoo.images import Picture
 from zoo.segmenter import Segmenter
@@ -224,12 +224,6 @@ def cars(tmp_path: Path) -> Path:
     return folder
 
 
-def run(*arguments: object) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(argument) for argument in arguments])
-    return caught.value.code or 0
-
-
 @pytest.mark.parametrize(
     ("kind", "names", "mode"),
     [
@@ -239,36 +233,35 @@ def run(*arguments: object) -> int:
     ],
 )
 def test_a_folder_of_cars(
-    model: Path, cars: Path, tmp_path: Path, kind: str, names: set[str], mode: str,
-    capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    model: Path, cars: Path, tmp_path: Path, kind: str, names: set[str], mode: str
+) -> None:
     out = tmp_path / "out"
-    assert run("segment", cars, "-o", out, "--as", kind, "--model", model, "--size", 64) == 1
-    said = capsys.readouterr()
-    assert "2 of 3 segmented" in said.out
-    assert "broken.png" in said.err
-    files = [file for file in out.rglob("*") if file.is_file()]
-    assert {file.relative_to(out).as_posix() for file in files} == names
-    for file in files:
-        with Image.open(file) as image:
+    result = run("segment", cars, "-o", out, "--as", kind, "--model", model, "--size", 64)
+    assert result.status == 1
+    assert "2 of 3 segmented" in result.stdout
+    assert "broken.png" in result.stderr
+    assert files(out) == names
+    for name in names:
+        with Image.open(out / name) as image:
             assert image.mode == mode
-            assert image.size == ((60, 90) if file.stem == "a" else (90, 60))
+            assert image.size == ((60, 90) if name.startswith("a.") else (90, 60))
             assert image.getexif().get(0x0112, 1) == 1
 
 
 def test_files_that_exist_stay(model: Path, cars: Path, tmp_path: Path) -> None:
     call = ["segment", cars / "a.jpg", "-o", tmp_path / "mask.png", "--model", model, "--size", 64]
-    assert run(*call) == 0
-    assert run(*call) == 1
-    assert run(*call, "--overwrite") == 0
+    assert run(*call).status == 0
+    assert run(*call).status == 1
+    assert run(*call, "--overwrite").status == 0
 
 
-def test_wrong_calls_end_with_status_2(
-    model: Path, cars: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_calls_end_with_status_2(model: Path, cars: Path, tmp_path: Path) -> None:
     call = ["segment", cars / "a.jpg", "--model", model, "-o"]
-    assert run(*call, tmp_path / "m.jpg") == 2
-    assert "JPEG can't hold a mask exactly" in capsys.readouterr().err
-    assert run(*call, tmp_path / "c.bmp", "--as", "cutout") == 2
-    assert run(*call, tmp_path / "out", "--as", "cut") == 2
-    assert "'cut' is none of mask, overlay, cutout" in capsys.readouterr().err
+    for arguments, sentence in (
+        ((tmp_path / "m.jpg",), "JPEG can't hold a mask exactly"),
+        ((tmp_path / "c.bmp", "--as", "cutout"), "BMP"),
+        ((tmp_path / "out", "--as", "cut"), "'cut' is none of mask, overlay, cutout"),
+    ):
+        result = run(*call, *arguments)
+        assert result.status == 2
+        assert sentence in result.stderr

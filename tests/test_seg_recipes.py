@@ -1,0 +1,97 @@
+"""Recipes of segmentation: what fits the schema, and the sentence for what does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_seg import RECIPES, TINY, tiny_net, write_recipe
+
+import zoo
+from zoo.errors import DataError, RecipeError
+from zoo.seg.generated import generate_cars
+from zoo.train.freezing import train_only
+from zoo.train.optimizers import lr_ratios, make_optimizer, trainable_parameters
+from zoo.train.recipe import load_recipe
+from zoo.train.segmentation import Segmentation, SegRecipe, smoke, split_of, with_steps
+
+NAMES = [file.stem for file in sorted(RECIPES.glob("*.yaml")) if "srresnet" not in file.stem]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_recipe_fits_the_schema_and_its_model(name: str) -> None:
+    recipe = load_recipe(RECIPES / f"{name}.yaml", SegRecipe)
+    assert [s.size for s in recipe.stages] == sorted(s.size for s in recipe.stages)
+    model = zoo.create_model(recipe.model.name, **smoke(recipe).model.options)
+    names = {id(parameter): key for key, parameter in model.named_parameters()}
+    for stage in with_steps(recipe, 3760).stages:
+        assert stage.steps > 0
+        parameters = trainable_parameters(model, stage.trainable)
+        ratios = lr_ratios(model, stage.lr_ratios)
+        train_only(model, stage.trainable, frozen_statistics=stage.frozen_statistics)
+        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr, ratios=ratios)
+        rates = {
+            names[id(p)]: group["initial_lr"] for group in optimizer.param_groups
+            for p in group["params"]
+        }  # fmt: skip
+        assert rates.keys() == parameters.keys()
+        decoder = {rate for key, rate in rates.items() if key.startswith("decoder")}
+        assert decoder == {stage.lr}
+        if stage.lr_ratios:
+            assert min(rates.values()) == pytest.approx(stage.lr * stage.lr_ratios["early"])
+
+
+def test_a_random_encoder_starts_unfrozen() -> None:
+    for name in NAMES:
+        recipe = load_recipe(RECIPES / f"{name}.yaml", SegRecipe)
+        frozen = [stage for stage in recipe.stages if stage.trainable or stage.frozen_statistics]
+        assert bool(frozen) == ("encoder_weights" in recipe.model.options)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"los": "bce"}, r"unknown key 'los'; known are"),
+        ({"split": {"held_ot": 3}}, r"'split.held_ot'; .*Did you mean 'held_out'\?"),
+        ({"stages": []}, "stages: .*at least 1 item"),
+        ({"stages": [TINY["stages"][0] | {"size": 16}]}, r"stages.0.size: .* equal to 32"),
+        ({"stages": [TINY["stages"][0] | {"epochs": 1}]}, "either steps or epochs"),
+        ({"stages": [TINY["stages"][0] | {"steps": 0}]}, "either steps or epochs"),
+        ({"stages": [TINY["stages"][0] | {"lr_ratios": {"early": 0}}]}, "lr_ratios.early"),
+        ({"stages": [TINY["stages"][0] | {"trainable": ["decoder"]}]}, "knows nothing yet"),
+        ({"stages": [TINY["stages"][0] | {"frozen_statistics": ["encoder"]}]}, "nothing yet"),
+    ],
+)
+def test_a_wrong_recipe_is_one_sentence(
+    tmp_path: Path, changes: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(RecipeError, match=sentence) as caught:
+        load_recipe(write_recipe(tmp_path, **changes), SegRecipe)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_the_model_does_not_have_is_named(tmp_path: Path) -> None:
+    model = tiny_net()
+    with pytest.raises(RecipeError, match=r"no layer group 'earyl', .* Did you mean 'early'\?"):
+        lr_ratios(model, {"earyl": 0.1})
+    with pytest.raises(RecipeError, match="no layer group 'early', but none"):
+        lr_ratios(torch.nn.Conv2d(3, 3, 1), {"early": 0.1})
+    with pytest.raises(RecipeError, match=r"no module 'encdoer'. Did you mean 'encoder'\?"):
+        train_only(model, (), frozen_statistics=("encdoer",))
+
+
+def test_epochs_are_counted_out_and_splits_chosen(tmp_path: Path) -> None:
+    stages = [{"size": 32, "batch": 3, "epochs": 2.5, "lr": 1}, TINY["stages"][1]]
+    recipe = load_recipe(write_recipe(tmp_path, stages=stages), SegRecipe)
+    cars = generate_cars(tmp_path / "cars")
+    task = Segmentation(recipe, cars)
+    assert len(task.split.train) == 4
+    assert [stage.steps for stage in task.recipe.stages] == [3, 2]
+    folds = {"folds": 4, "fold": 2, "held_out": 1}
+    fold = load_recipe(write_recipe(tmp_path, split=folds), SegRecipe)
+    assert split_of(fold, task.pairs).validation == [4, 5]
+    few = load_recipe(write_recipe(tmp_path, split={"validation": 3}), SegRecipe)
+    with pytest.raises(DataError, match="4 groups of images are too few"):
+        Segmentation(few, cars)
