@@ -150,10 +150,13 @@ register_weights(
     Weights(
         name="unet34.carvana",
         file="unet34.carvana.safetensors",
-        sha256="342657e335076330952597a38c46a2b64e63a707fd5997fc57398022cbfae37a",
+        sha256="48c8541f0b3eccd570545734db6bc9171d64ed7df466c79f2eaca0d3d839633e",
         size=44_121_714,
         meta=carvana_meta(
-            recipe="benchmarks/recipes/unet34_carvana.yaml", start="random weights", options={}
+            recipe="benchmarks/recipes/unet34_carvana_finer.yaml",
+            start="random weights",
+            options={},
+            version=2,
         ),
     ),
     default=True,
