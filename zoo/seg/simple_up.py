@@ -12,8 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.registry import register_model
+from zoo.seg.carvana import carvana_meta
 from zoo.seg.encoders import make_encoder
 from zoo.seg.model import SegmentationModel, check_classes
+from zoo.weights import Weights, register_weights
 
 
 class SimpleUp(nn.Module):
@@ -48,3 +50,19 @@ def simple_up34(
     encoder = make_encoder("resnet34.tv_in1k", weights=encoder_weights, in_chans=in_chans)
     decoder = SimpleUp(encoder.channels[-1], classes=classes)
     return SegmentationModel(encoder, decoder, classes=classes)
+
+
+register_weights(
+    Weights(
+        name="simple_up34.carvana",
+        file="simple_up34.carvana.safetensors",
+        sha256="158d8246faaa1d4f2125d625d99abfe0ebe3b1e914d5b021fffb8b6b9cad6588",
+        size=45_300_498,
+        meta=carvana_meta(
+            recipe="benchmarks/recipes/simple_up34_carvana.yaml",
+            start="that of unet34.carvana, which had begun with random weights",
+            options={},
+        ),
+    ),
+    default=True,
+)
