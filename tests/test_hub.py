@@ -1,4 +1,4 @@
-"""Models in folders, on disk and on a Hugging Face hub (one that runs on this machine)."""
+"""Models on a Hugging Face hub, one that runs on this machine."""
 
 from __future__ import annotations
 
@@ -13,148 +13,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-import torch
-from torch import nn
+from toys import same_state
 
 import zoo
-from zoo.errors import InputError, UnknownNameError, WeightsError
-from zoo.registry import register_model
+from zoo.errors import WeightsError
 
 
 def tiny(**options) -> zoo.ZooModel:
     return zoo.create_model("srresnet_x2", **{"depth": 1, "width": 8, **options})
-
-
-def same_state(one: nn.Module, other: nn.Module) -> bool:
-    a, b = one.state_dict(), other.state_dict()
-    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
-
-
-# On disk
-
-
-def test_every_model_survives_saving_and_loading(tiny_model, tmp_path):
-    folder = zoo.save_model(tiny_model, tmp_path / "new" / "folder")
-    assert sorted(path.name for path in folder.iterdir()) == ["config.json", "model.safetensors"]
-    again = zoo.load_model(folder)
-    image = torch.rand(1, 3, 35, 32)
-    assert torch.equal(again(image), tiny_model(image))
-    assert again.config == tiny_model.config
-    assert again.source == str(folder)
-    assert not again.training
-
-
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        lambda model: model.to(memory_format=torch.channels_last),
-        torch.compile,
-        nn.DataParallel,
-        lambda model: nn.DataParallel(torch.compile(model)),
-        lambda model: torch.compile(nn.DataParallel(model)),
-    ],
-    ids=["channels_last", "compiled", "parallel", "parallel compiled", "compiled parallel"],
-)
-def test_wrapped_models_are_saved_without_the_wrapper(tmp_path, wrap):
-    model = tiny()
-    assert same_state(zoo.load_model(zoo.save_model(wrap(model), tmp_path)), model)
-
-
-def test_a_model_with_a_compiled_part_is_saved_without_the_wrapper(tmp_path):
-    model, plain = tiny(), tiny()
-    plain.load_state_dict(model.state_dict())
-    model.body = torch.compile(model.body)
-    assert same_state(zoo.load_model(zoo.save_model(model, tmp_path)), plain)
-
-
-def test_distributed_model_is_saved_without_the_wrapper(tmp_path):
-    torch.distributed.init_process_group(
-        "gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1
-    )
-    try:
-        model = tiny()
-        folder = zoo.save_model(nn.parallel.DistributedDataParallel(model), tmp_path / "model")
-        assert same_state(zoo.load_model(folder), model)
-    finally:
-        torch.distributed.destroy_process_group()
-
-
-def test_half_precision_is_kept_in_the_file_and_loads_as_single(tmp_path):
-    model = tiny().half()
-    zoo.save_model(model, tmp_path / "half")
-    zoo.save_model(tiny(), tmp_path / "single")
-    half, single = (tmp_path / n / "model.safetensors" for n in ("half", "single"))
-    assert half.stat().st_size < 0.7 * single.stat().st_size
-    assert same_state(zoo.load_model(tmp_path / "half"), model.float())
-
-
-def test_saving_again_replaces_the_files(tmp_path):
-    zoo.save_model(tiny(), tmp_path)
-    second = tiny(width=6)
-    zoo.save_model(second, tmp_path)
-    assert same_state(zoo.load_model(tmp_path), second)
-    assert len(list(tmp_path.iterdir())) == 2
-
-
-def test_tuples_among_the_options_survive(own_registry, tmp_path):
-    class Toy(zoo.ZooModel):
-        def __init__(self, widths: tuple[int, ...]) -> None:
-            super().__init__()
-            self.convs = nn.ModuleList(nn.Conv2d(3, width, 1) for width in widths)
-
-    @register_model(task="segmentation")
-    def toy(*, widths: tuple[int, ...] = (1,)) -> Toy:
-        return Toy(widths)
-
-    model = zoo.load_model(zoo.save_model(toy(widths=(2, 3)), tmp_path))
-    assert model.config["options"] == {"widths": (2, 3)}
-
-
-def test_modules_that_zoo_did_not_build_are_refused(tmp_path):
-    with pytest.raises(InputError, match="not a Conv2d"):
-        zoo.save_model(nn.Conv2d(1, 1, 1), tmp_path / "folder")
-    model = tiny()
-    model.config["options"]["encoder"] = nn.Identity()
-    with pytest.raises(InputError, match="an option that config.json cannot hold"):
-        zoo.save_model(model, tmp_path / "folder")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_incomplete_folders_are_told(tmp_path):
-    with pytest.raises(WeightsError, match="no config.json in .*nowhere"):
-        zoo.load_model(tmp_path / "nowhere")
-    zoo.save_model(tiny(), tmp_path)
-    (tmp_path / "model.safetensors").unlink()
-    with pytest.raises(WeightsError, match="no weight file .*model.safetensors"):
-        zoo.load_model(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"model_type": "bert"}', '{"architecture": "a", "options": 3}']
-)
-def test_foreign_configurations_are_told(tmp_path, text):
-    zoo.save_model(tiny(), tmp_path)
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(WeightsError, match="does not tell the model's architecture"):
-        zoo.load_model(tmp_path)
-
-
-def test_configuration_and_weights_must_fit_each_other(tmp_path):
-    zoo.save_model(tiny(), tmp_path)
-    config = tmp_path / "config.json"
-    original = config.read_text()
-    config.write_text(original.replace("srresnet_x2", "srresnet_x4"))
-    with pytest.raises(WeightsError, match="of another model or of other options"):
-        zoo.load_model(tmp_path)
-    config.write_text(original.replace("srresnet_x2", "srresnet_x5"))
-    with pytest.raises(UnknownNameError, match="Did you mean"):
-        zoo.load_model(tmp_path)
-    config.write_text(original.replace("depth", "deepness"))
-    with pytest.raises(TypeError, match="no option 'deepness'"):
-        zoo.load_model(tmp_path)
-
-
-# On a hub
 
 
 class Hub:
