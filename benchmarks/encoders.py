@@ -102,7 +102,7 @@ def quiet(threads: int | None = None) -> None:
 
 
 class Blank(TorchFunctionMode):
-    """Large tensors begin as zeros, which takes a tenth of the time of random numbers.
+    """Large tensors begin as zeros, so that no time goes into random numbers.
 
     (The meta device from the start would not do: many networks read numbers while they are built.)
     """

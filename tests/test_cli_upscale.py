@@ -84,12 +84,8 @@ def test_format_changes_the_suffix(tiny_upscaler: Path, tmp_path: Path) -> None:
     photograph().save(tmp_path / "a.jpeg")
     photograph(mode="P").save(tmp_path / "b.gif")
     out = tmp_path / "out"
-    assert (
-        run(
-            "upscale", tmp_path / "a.jpeg", "-o", out, "-m", tiny_upscaler, "--format", "tif"
-        ).status
-        == 0
-    )
+    call = ("upscale", tmp_path / "a.jpeg", "-o", out, "-m", tiny_upscaler, "--format", "tif")
+    assert run(*call).status == 0
     assert run("upscale", tmp_path / "b.gif", "-o", out, "-m", tiny_upscaler).status == 0
     assert files(out) == {"a.tif", "b.png"}
 
@@ -121,18 +117,8 @@ def test_two_results_never_share_a_name(tiny_upscaler: Path, tmp_path: Path) -> 
     for name in ("a.png", "a.jpg"):
         photograph().save(tmp_path / name)
     out = tmp_path / "out"
-    arguments = (
-        "upscale",
-        tmp_path,
-        "-o",
-        out,
-        "-m",
-        tiny_upscaler,
-        "--format",
-        "png",
-        "--overwrite",
-    )
-    result = run(*arguments)
+    start = ("upscale", tmp_path, "-o", out, "-m", tiny_upscaler)
+    result = run(*start, "--format", "png", "--overwrite")
     assert result.status == 1
     assert "would replace that of" in result.stderr
     assert files(out) == {"a.png"}
