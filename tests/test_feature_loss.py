@@ -85,6 +85,28 @@ def test_the_grid_term_sees_a_pattern_and_no_other_error(
     assert loss(sharp + stripes, sharp) < 1e-6
 
 
+def test_the_excess_term_sees_waves_that_the_target_has_not(
+    vgg: nn.Module, images: tuple[Tensor, Tensor]
+) -> None:
+    blurred, sharp = images
+    loss = FeatureLoss(vgg, {"features.5": 1e-9}, pixel=0, excess=2.0)
+    y, x = torch.meshgrid(torch.arange(64), torch.arange(48), indexing="ij")
+    weave = 0.02 * torch.cos(2.4 * x) * torch.cos(0.5 * y)  # 2.6 pixels long
+    faint, strong = (loss(sharp + share * weave, sharp) for share in (0.5, 1.0))
+    assert strong > 2 * faint > 0
+    assert loss(sharp, sharp) == 0
+    assert loss(blurred, sharp) < 0.1 * loss(sharp, blurred)  # to be softer costs nothing
+    shifted = loss(blurred.roll(8, dims=3) + weave, blurred.roll(8, dims=3))
+    torch.testing.assert_close(shifted, loss(blurred + weave, blurred), rtol=0.2, atol=0)
+
+
+@pytest.mark.parametrize("size", [(39, 48), (64, 32)])
+def test_the_excess_term_says_what_images_it_takes(vgg: nn.Module, size: tuple[int, int]) -> None:
+    image = torch.rand(1, 3, *size)
+    with pytest.raises(InputError, match=f"40 pixels a side or more, not {size[0]} × {size[1]}"):
+        FeatureLoss(vgg, excess=1.0)(image, image)
+
+
 @pytest.mark.parametrize("size", [(63, 48), (48, 6)])
 def test_the_grid_term_says_what_images_it_takes(vgg: nn.Module, size: tuple[int, int]) -> None:
     image = torch.rand(1, 3, *size)
@@ -193,6 +215,8 @@ def test_mistakes_are_one_sentence(vgg: nn.Module, tmp_path: Path) -> None:
         FeatureLoss(torchvision.models.resnet18())
     with pytest.raises(InputError, match=r"Untraceable can't be a feature net.*can't trace"):
         FeatureLoss(Untraceable(), {"x": 1.0})
+    with pytest.raises(InputError, match="grid's period"):
+        FeatureLoss(vgg, grid=25.0)
     with pytest.raises(InputError, match="at least one layer"):
         FeatureLoss(vgg, {})
     with pytest.raises(WeightsError, match="no weight file"):

@@ -209,6 +209,31 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
     assert "\n" not in str(info.value)
 
 
+def test_weights_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    trainer = Trainer(model, recipe, tmp_path / "run")
+    task = Constant()
+
+    def steep(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        # ∞ · 0: the loss is 0, its gradient is nan
+        return (prediction - prediction.detach()).abs().sqrt().mean()
+
+    task.loss = steep  # type: ignore[method-assign]
+    with pytest.raises(TrainingError, match="weights were no longer finite at step 1: there is no"):
+        trainer.fit(task)
+    assert not (tmp_path / "run" / "last.pt").exists()
+
+
+def test_another_recipe_does_not_go_on_with_a_run(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    assert not Trainer(model, recipe, tmp_path / "run").fit(Constant(), time_limit=0)
+    other = recipe.model_copy(update={"ema": 0.5})
+    with pytest.raises(TrainingError, match=r"another recipe.*: ema was 0\.\d+ and is 0\.5\."):
+        Trainer(model, other, tmp_path / "run").fit(Constant(), resume=True)
+
+
 def test_a_run_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
     recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
     model = zoo.create_model("srresnet_x2", width=8, depth=1)
@@ -243,7 +268,7 @@ def test_killed_in_the_middle_of_a_save_it_resumes_exactly(
         command(recipe, broken, photographs), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     deadline = time.monotonic() + 120
-    while not ((broken / "last.pt").exists() and list(broken.glob(".last*.part*"))):
+    while not ((broken / "last.pt").exists() and list(broken.glob(".*.part*"))):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
     process.send_signal(signal.SIGKILL)

@@ -7,7 +7,6 @@ write_image(picture, "copy.jpg")
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +15,11 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile
 
-from zoo.errors import ImageError, InputError, ZooError, did_you_mean
+from zoo.atomic import replacing
+from zoo.errors import DataError, ImageError, InputError, ZooError, did_you_mean
 from zoo.formats import FORMATS, Format, check_format
 from zoo.large import read_deep, write_deep
-from zoo.picture import Picture, fill_transparent, to_pixels, to_tensor
+from zoo.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
 from zoo.pil import from_pil, is_deep, to_pil
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "find_images",
     "from_pil",
     "read_image",
+    "read_rgb",
     "to_pil",
     "to_pixels",
     "to_tensor",
@@ -123,6 +124,21 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
         raise ImageError(f"{path}: the file {reason}.") from error
 
 
+def read_rgb(path: str | os.PathLike[str]) -> Array:
+    """Read an image file as datasets want it, `[H, W, 3]` uint8: grey becomes three equal channels,
+    16 bits are rounded to 8, transparency is left out.
+
+    Raises DataError, which names the file.
+    """
+    try:
+        pixels = read_image(path).pixels
+    except ZooError as error:
+        raise DataError(str(error)) from error
+    if pixels.dtype == np.uint16:
+        pixels = np.rint(pixels / 257).astype(np.uint8)
+    return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+
+
 def check_output(
     picture: Picture,
     path: str | os.PathLike[str],
@@ -173,16 +189,13 @@ def write_image(
         raise InputError(f"The quality must lie in 1..100, not {quality}.")
     path = Path(path)
     check_output(picture, path, overwrite=overwrite)
-    temporary = path.with_name(f".zoo-{secrets.token_hex(8)}.tmp")
     try:
-        _encode(picture, temporary, quality)
-        temporary.replace(path)
+        with replacing(path) as part:
+            _encode(picture, part, quality)
     except ZooError:
         raise
     except Exception as error:
         raise ImageError(f"{path}: the file can't be written ({_text(error)}).") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _open(stream: IO[bytes]) -> ImageFile.ImageFile:

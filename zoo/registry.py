@@ -133,11 +133,13 @@ def create_model(
     """
     from zoo.sources import find_source  # needs this module
 
-    architecture, _, tag = name.partition(".")
-    if tag and weights is not None:
+    architecture, dot, tag = name.partition(".")
+    if dot and weights is not None:
         raise OptionError(f"{name!r} names its weights already: weights={weights!r} must go.")
     model = get_model(architecture)
     check_options(model, options)
+    if dot and not tag:
+        raise UnknownNameError(f"{name!r} names no weights: put a tag behind the dot, or no dot.")
     weights = tag or weights
     if weights is None:
         return model.build(**options)

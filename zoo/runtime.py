@@ -14,6 +14,7 @@ from torch import nn
 
 from zoo.device import pick_device
 from zoo.hub import load_model
+from zoo.model import ZooModel
 from zoo.registry import create_model, list_models
 
 _lock = threading.Lock()
@@ -53,13 +54,15 @@ def _is_folder(name: str) -> bool:
     return Path(name).is_dir() or len(Path(name).parts) > 1
 
 
-def _load(name: str, device: torch.device) -> nn.Module:
-    model: nn.Module
+def open_pretrained(name: str) -> ZooModel:
+    """Return a new model by name, as `load` takes it, never with random weights."""
     if name.startswith("hf-hub:") or _is_folder(name):
-        model = load_model(name)
-    else:
-        model = create_model(name, weights=None if "." in name else "default")
-    model = model.eval().requires_grad_(False).to(device)
+        return load_model(name)
+    return create_model(name, weights=None if "." in name else "default")
+
+
+def _load(name: str, device: torch.device) -> nn.Module:
+    model = open_pretrained(name).eval().requires_grad_(False).to(device)
     return model.to(memory_format=layout(device))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from zoo.errors import DataError, ImageError, InputError, ZooError
-from zoo.images import find_images, read_image
+from zoo.images import find_images, read_rgb
 from zoo.seg.masks import read_mask
 from zoo.seg.resize import resize_image, resize_mask
 from zoo.seg.runs import decode_runs, read_runs
@@ -92,14 +92,8 @@ def load_pair(
     Raises:
         DataError: names the file that is missing, unreadable, empty or of another size.
     """
-    try:
-        pixels = read_image(pair.image).pixels
-    except ImageError as error:
-        raise DataError(str(error)) from error
-    if pixels.dtype == np.uint16:
-        pixels = np.rint(pixels / 257).astype(np.uint8)
-    height, width = pixels.shape[:2]
-    image = np.broadcast_to(pixels, (height, width, 3))
+    image = read_rgb(pair.image)
+    height, width = image.shape[:2]
 
     if isinstance(pair.mask, Runs):
         name = f"{pair.mask.table} ({pair.image.name})"

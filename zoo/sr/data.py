@@ -9,13 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 from torch import Tensor
 
 from zoo.errors import DataError
+from zoo.formats import FORMATS
+from zoo.images import read_rgb
 from zoo.sr.imresize import bicubic_downscale, crop_to_multiple, imresize
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
+SUFFIXES = {suffix for known in FORMATS.values() for suffix in known.suffixes}
 
 # (image [H, W, 3] uint8, scale) -> degraded image [H / scale, W / scale, 3] uint8
 Degradation = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
@@ -29,15 +30,6 @@ def list_images(folder: Path) -> list[Path]:
     if not files:
         raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
     return files
-
-
-def read_rgb(file: Path) -> NDArray[np.uint8]:
-    """An image file as `[H, W, 3]` uint8; grey becomes three equal channels."""
-    try:
-        with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{file} can't be read as an image: {error}.") from error
 
 
 class Pair(NamedTuple):

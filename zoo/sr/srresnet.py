@@ -21,14 +21,17 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def photograph_meta(*, recipe: str, version: int = 1) -> WeightsMeta:
+VGG_LOSS = " The feature loss looked through Oxford's VGG19, trained on ImageNet."
+
+
+def photograph_meta(*, recipe: str, version: int = 1, loss: str = "") -> WeightsMeta:
     """What all our weights for photographs have in common: data and licences."""
     return WeightsMeta(
         version=version,
         license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",
         training_data=(
             "644 of 668 photographs, the other 24 set aside: BSDS500 train and test (399), CID22 "
-            "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)."
+            "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)." + loss
         ),
         training_data_terms=(
             "BSDS500: non-commercial research and education; CID22: CC BY-SA 4.0; gb82 and Budgie: "
@@ -158,7 +161,7 @@ register_weights(
         file="srresnet_x2.perceptual.safetensors",
         sha256="c45202f96b67623b528b85beef1035e293fad8a7eb19842f9ce206806f6308e2",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml"),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml", loss=VGG_LOSS),
     )
 )
 
@@ -197,8 +200,10 @@ register_weights(
     Weights(
         name="srresnet_x4.perceptual",
         file="srresnet_x4.perceptual.safetensors",
-        sha256="3963b0c2995ac59a233997557486ce5debad0e5d957cb1989b182e2c0a3d588f",
+        sha256="c0ef84995138cf14576c15d32b659134144c82684e15e544e1ad83b24401195c",
         size=3_041_718,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4_perceptual.yaml"),
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x4_perceptual.yaml", version=2, loss=VGG_LOSS
+        ),
     )
 )

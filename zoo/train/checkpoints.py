@@ -10,8 +10,7 @@ from torch import nn
 
 from zoo.atomic import replacing
 from zoo.errors import TrainingError
-from zoo.hub import load_model
-from zoo.registry import create_model
+from zoo.runtime import open_pretrained
 from zoo.transfer import TransferReport, transfer_weights
 
 
@@ -37,11 +36,10 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
 
 
 def start_from(model: nn.Module, start: str, *, min_copied: float) -> TransferReport:
-    """Copies what fits from other weights: registered ones ("srresnet_x2.psnr") or a folder of
-    `save_model`, such as a run's `best`.
+    """Copies what fits from other weights: registered ones ("srresnet_x2.psnr", or "srresnet_x2"
+    for its default ones), hf-hub:… or a folder of `save_model`, such as a run's `best`.
 
     Raises:
         ZooError: unknown or unreadable weights, or less than the share `min_copied` fits.
     """
-    source = load_model(start) if Path(start).is_dir() else create_model(start)
-    return transfer_weights(source, model, min_copied=min_copied)
+    return transfer_weights(open_pretrained(start), model, min_copied=min_copied)

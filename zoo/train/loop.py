@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -87,10 +89,11 @@ class Trainer:
         """Trains to the end of the last stage; returns False if `time_limit` seconds came first.
 
         Raises:
-            TrainingError: a loss that is not finite, nothing to resume from, or a run in the way.
+            TrainingError: a loss or weights that are not finite, nothing to resume from, a run in
+                the way or of another recipe.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.glob(".*.part*"):  # of a killed process
+        for leftover in self.folder.rglob(".*.part*"):  # of a killed process
             leftover.unlink(missing_ok=True)
         if resume:
             self._load()
@@ -105,7 +108,10 @@ class Trainer:
             TextColumn("{task.fields[note]}"),
         )
         start = 0  # the stage's first step
-        with Progress(*columns, disable=silent) as progress, SummaryWriter(self.folder) as board:
+        with (
+            Progress(*columns, disable=silent) as progress,
+            nullcontext() if silent else SummaryWriter(self.folder, purge_step=self.step) as board,
+        ):
             for stage in self.recipe.stages:
                 end = start + stage.steps
                 if self.step < end and not self._run_stage(stage, start, deadline, progress, board):
@@ -115,7 +121,12 @@ class Trainer:
         return True
 
     def _run_stage(
-        self, stage: Stage, start: int, deadline: float, progress: Progress, board: SummaryWriter
+        self,
+        stage: Stage,
+        start: int,
+        deadline: float,
+        progress: Progress,
+        board: SummaryWriter | None,
     ) -> bool:
         recipe, task, end = self.recipe, self.task, start + stage.steps
         parameters = trainable_parameters(self.model, stage.trainable)
@@ -157,6 +168,7 @@ class Trainer:
                 continue
             stop = self._is_over(deadline)
             row = {"step": self.step, "lr": stage.lr * factor, "loss": self._mean_loss()}
+            self._check_weights(parameters.values())
             if stop or self.step == end or self.step % recipe.validate_every == 0:
                 row |= self._validate()
             self._log(row, progress, bar, board)
@@ -184,12 +196,18 @@ class Trainer:
         if not losses.isfinite().all():
             first = int((~losses.isfinite()).nonzero()[0])
             step = self.step - len(losses) + first + 1
-            good = f"the last good checkpoint is {self.checkpoint}"
-            raise TrainingError(
-                f"The loss was {losses[first].item()} at step {step}: "
-                f"{good if self.checkpoint.exists() else 'there is no checkpoint yet'}."
-            )
+            raise self._broken(f"The loss was {losses[first].item()} at step {step}")
         return losses.mean().item()
+
+    def _check_weights(self, parameters: Iterable[Tensor]) -> None:
+        """A gradient can be infinite though the loss is not: such weights are never kept."""
+        if not all(parameter.isfinite().all() for parameter in parameters):
+            raise self._broken(f"The weights were no longer finite at step {self.step}")
+
+    def _broken(self, what: str) -> TrainingError:
+        good = f"the last good checkpoint is {self.checkpoint}"
+        rest = good if self.checkpoint.exists() else "there is no checkpoint yet"
+        return TrainingError(f"{what}: {rest}.")
 
     def _validate(self) -> dict[str, float]:
         """Measures the averaged weights and keeps them if they are the best so far."""
@@ -204,11 +222,12 @@ class Trainer:
         return metrics
 
     def _log(
-        self, row: dict[str, float], progress: Progress, bar: TaskID, board: SummaryWriter
+        self, row: dict[str, float], progress: Progress, bar: TaskID, board: SummaryWriter | None
     ) -> None:
         self.history.append(row)
         for name, value in row.items():
-            board.add_scalar(name, value, self.step)
+            if board is not None:
+                board.add_scalar(name, value, self.step)
         note = "  ".join(f"{name} {value:.5g}" for name, value in row.items())
         progress.update(bar, note=note)
         if self.task.score in row:
@@ -218,6 +237,7 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         state = {
+            "recipe": self.recipe.model_dump(mode="json"),
             "step": self.step,
             "best": self.best,
             "history": self.history,
@@ -231,6 +251,13 @@ class Trainer:
 
     def _load(self) -> None:
         state = load_checkpoint(self.checkpoint)
+        recipe = self.recipe.model_dump(mode="json")
+        for key, value in state["recipe"].items():
+            if recipe.get(key) != value:
+                raise TrainingError(
+                    f"{self.folder} holds a run of another recipe, so it can't go on by this one:"
+                    f" {key} was {value} and is {recipe.get(key)}."
+                )
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.step, self.best = state["step"], state["best"]

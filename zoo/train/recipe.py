@@ -20,8 +20,8 @@ class Section(BaseModel):
 class ModelSection(Section):
     """The network and its start.
 
-    `start` names weights to begin from, of this or of another network: a registered tag
-    ("srresnet_x2.psnr") or a file that a run wrote. At least the share `min_copied` of the
+    `start` names weights to begin from, of this or of another network: registered ones
+    ("srresnet_x2.psnr"), hf-hub:… or a folder that a run wrote. At least the share `min_copied` of the
     parameters must come from there.
     """
 
@@ -63,6 +63,12 @@ class Stage(Section):
     frozen_statistics: tuple[str, ...] = ()
     lr_ratios: dict[str, Annotated[float, Field(gt=0)]] = {}
 
+    @model_validator(mode="after")
+    def _one_way_to_begin(self) -> Stage:
+        if self.warmup and self.schedule == "onecycle":
+            raise ValueError("onecycle warms up by itself: leave warmup out")
+        return self
+
 
 class Recipe(Section):
     """What every recipe has; each task adds its data, loss and stages.
@@ -72,7 +78,7 @@ class Recipe(Section):
 
     model: ModelSection
     optimizer: OptimizerSection = OptimizerSection()
-    stages: tuple[Stage, ...]
+    stages: tuple[Stage, ...] = Field(min_length=1)
     seed: int = 0
     ema: float = Field(default=0.999, ge=0, lt=1)
     clip: float | None = Field(default=None, gt=0)

@@ -39,11 +39,12 @@ class FeatureSection(Section):
     """
 
     net: Literal["vgg16_bn", "vgg19_normalised"] = "vgg16_bn"
-    weights: str | None = "default"
+    weights: str | None = Field(default="default", exclude=True)  # where a file lies is no recipe
     layers: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
     pixel: float = Field(default=0.01, ge=0)
     style: float = Field(default=0.0, ge=0)
     grid: float = Field(default=0.0, ge=0)
+    excess: float = Field(default=0.0, ge=0)
 
     def build(self, scale: int) -> FeatureLoss:
         """The loss for enlarging by `scale`; WeightsError where its network can't be had."""
@@ -56,6 +57,7 @@ class FeatureSection(Section):
             pixel=self.pixel,
             style=self.style,
             grid=self.grid,
+            excess=self.excess,
             period=scale,
             mean=(0, 0, 0) if own else IMAGENET_MEAN,
             std=(1, 1, 1) if own else IMAGENET_STD,
@@ -70,7 +72,7 @@ class SRRecipe(Recipe):
     much of their sides: more detail in a patch, and fewer traces of JPEG.
     """
 
-    stages: tuple[SRStage, ...]
+    stages: tuple[SRStage, ...] = Field(min_length=1)
     loss: Literal["l1", "mse", "charbonnier", "feature"] = "l1"
     feature: FeatureSection = FeatureSection()
     held_out: int = Field(default=24, gt=0)
@@ -80,7 +82,7 @@ class SRRecipe(Recipe):
 def smoke(recipe: SRRecipe) -> SRRecipe:
     """The same recipe with two steps a stage and small patches, to run every line of it quickly."""
     stages = tuple(
-        stage.model_copy(update={"steps": 2, "batch": 2, "patch": 8, "warmup": 0})
+        stage.model_copy(update={"steps": 2, "batch": 2, "patch": 24, "warmup": 0})
         for stage in recipe.stages
     )
     changes = {
