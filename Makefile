@@ -7,7 +7,7 @@ IMAGES ?=
 .PHONY: demo test test-all lint clean
 
 demo: .venv/samples  ## Enlarge sample photographs, or IMAGES="a.jpg folder", into demo/
-	.venv/bin/python -m zoo.cli demo $(IMAGES) -o demo/
+	.venv/bin/python -m zoo.cli demo $(IMAGES) -o demo/ --overwrite
 
 test: .venv/dev  ## The tests of a working day
 	.venv/bin/python -m pytest

@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import yaml
 from common import RESULTS, scored
 
 from zoo.registry import get_model, list_models
 from zoo.seg.evaluate import METRICS
 from zoo.weights import Weights, get_weights, list_weights
 
+ROOT = Path(__file__).parents[1]
 SR_SETS = ("Set5", "Set14", "B100")
 
 # The lesson's validation figures, by network and size: accuracy, Dice. Its Dice pools the pixels of
@@ -103,7 +105,8 @@ def section(name: str, folder: Path) -> str:
 
 {table}
 
-Protocol: {measured["protocol"]}. Precision fp32, {machine["threads"]} threads of \
+Protocol: {measured["protocol"]}. Precision fp32, {machine["threads"]} \
+{"thread" if machine["threads"] == 1 else "threads"} of \
 {machine["cpu"]}, torch {machine["libraries"]["torch"]}; \
 [all figures](benchmarks/results/{name}.json)."""
 
@@ -113,10 +116,14 @@ def training(declared: Weights, folder: Path) -> str:
     name, recipe = declared.name, declared.meta.recipe
     history = json.loads((folder / f"{name}.history.json").read_text())
     metric, rows = scored(history)
-    best = max(rows, key=lambda row: row[metric])
+    last = history[-1].get("run", 0)  # runs that went on from one another
+    best = max((row for row in rows if row.get("run", 0) == last), key=lambda row: row[metric])
+    start = yaml.safe_load((ROOT / recipe).read_text())["model"].get("start")
+    begin = f", which begins with `{start}`" if start else ""
     figure = f"{best[metric]:.2f} dB" if metric == "psnr_y" else f"{metric} {best[metric]:.5f}"
     return (
-        f"[{recipe}]({recipe}), {history[-1]['step']:,} steps; the averaged weights of step "
+        f"[{recipe}]({recipe}){begin}; {history[-1]['step']:,} steps"
+        f"{' with those of the runs before' if last else ''}; the averaged weights of step "
         f"{best['step']:,} did best on the photographs set aside ({figure}). "
         f"[Curve](docs/curves/{name}.svg), [its figures](benchmarks/results/{name}.history.json)."
     )

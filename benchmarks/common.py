@@ -62,10 +62,12 @@ def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
     model: a name, a name with a tag or a saved folder. weights: a tag or a *.safetensors file.
     """
     if Path(model).is_dir():
-        return Path(model).name, sha256_of(Path(model) / WEIGHTS_FILE), load_model(model)
+        folder = Path(model).resolve()
+        name = folder.parent.name if folder.name == "best" else folder.name  # a run is called so
+        return name, sha256_of(folder / WEIGHTS_FILE), load_model(folder)
     if weights and weights.endswith(".safetensors"):
         net = create_model(model, weights=weights).eval()
-        return Path(weights).stem, sha256_of(Path(weights)), net
+        return f"{model}_{Path(weights).stem}", sha256_of(Path(weights)), net
     known = get_weights(f"{model}.{weights}" if weights else model)
     return known.name, known.sha256, create_model(known.name).eval()
 

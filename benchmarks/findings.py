@@ -34,8 +34,9 @@ def upsampling(study: dict[str, Any]) -> str:
     work = first["multiply_adds_720p"] / last["multiply_adds_720p"]
     ends = ", ".join(f"{n} {row['psnr_y']:.2f} / {row['grid']:.2f}" for n, row in rows.items())
     return (
-        "**How one enlarges decides about checkerboards.** In untrained networks the grid's power "
-        f"is {start['transposed']} times that of its neighbourhood with transposed convolution, "
+        "**How one enlarges decides whether there are checkerboards.** In untrained networks the "
+        f"grid's power is {start['transposed']} times that of its neighbourhood with transposed "
+        "convolution, "
         f"{start['pixel shuffle']} times with pixel shuffle, {start['pixel shuffle + ICNR']} with "
         f"ICNR and {start['nearest']} with nearest neighbour + convolution. Enlarging first, so "
         f"that the same blocks run on large maps, takes {work:.1f} times the multiply-adds and "
@@ -96,8 +97,9 @@ def encoders(study: dict[str, Any]) -> str:
     counts = study["summary"]
     return (
         f"**How many encoders.** `dynamic_unet` works on {counts['working']:,} of the "
-        f"{counts['names']:,} architectures ({counts['share']} %) that timm lists, and on "
-        f"{counts['features_only_share']} % of the {counts['features_only']:,} that timm itself "
-        f"builds as feature extractors; {counts['resized']:,} see the image resized to the one "
-        "size that they take."
+        f"{counts['names']:,} architectures ({counts['share']} %) that timm "
+        f"{study['environment']['libraries']['timm']} lists, tried by their shapes on one size of "
+        f"image, and on {counts['features_only_share']} % of the {counts['features_only']:,} that "
+        f"timm itself builds as feature extractors; {counts['resized']:,} see the image resized to "
+        "the one size that they take."
     )

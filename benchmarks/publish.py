@@ -34,14 +34,14 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 @app.command()
 def weights(
-    run: Path,
+    folder: Annotated[Path, typer.Argument(metavar="RUN")],
     name: str,
     continues: Annotated[
         bool, typer.Option("--continues", help="The run began with the weights that it replaces.")
     ] = False,
 ) -> None:
     """Write a run's best weights as PRETRAINED/NAME.safetensors, and its curve; print the facts."""
-    model = zoo.load_model(run / "best")
+    model = zoo.load_model(folder / "best")
     trained = {key for key, _ in model.named_parameters()}
     state = {  # buffers, such as statistics of batch norm, keep their precision
         key: value.to(torch.float16) if key in trained else value
@@ -49,12 +49,12 @@ def weights(
     }
     file = PRETRAINED / f"{name}.safetensors"
     save_weights(state, file)
-    history = json.loads((run / "history.json").read_text())
+    history = json.loads((folder / "history.json").read_text())
     curve = RESULTS / f"{name}.history.json"
     if continues:
         earlier = json.loads(curve.read_text())
-        done = earlier[-1]["step"]
-        history = earlier + [{**row, "step": row["step"] + done} for row in history]
+        done, run = earlier[-1]["step"], earlier[-1].get("run", 0) + 1
+        history = earlier + [{**row, "step": row["step"] + done, "run": run} for row in history]
     write_json(curve, history)
     plot_curve(history, ROOT / "docs" / "curves" / f"{name}.svg")
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')

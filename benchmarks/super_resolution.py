@@ -1,8 +1,8 @@
 """Train and evaluate super-resolution models.
 
 python benchmarks/super_resolution.py train benchmarks/recipes/srresnet_x2.yaml --data PHOTOS
-python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --sets Set5 --sets B100
-python benchmarks/super_resolution.py eval bicubic --scale 2 --data DIR
+python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --sets Set5 B100
+python benchmarks/super_resolution.py eval bicubic --data DIR
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from PIL import Image
 from rich import print
 from rich.table import Table
 
-from zoo.errors import OptionError, ZooError
+from zoo.errors import OptionError, RecipeError, ZooError
 from zoo.predict import upscale
 from zoo.provenance import environment
 from zoo.registry import create_model
@@ -70,6 +70,8 @@ def train(
             plan = plan.model_copy(update={"feature": feature})
         torch.manual_seed(plan.seed)
         model = create_model(plan.model.name, **plan.model.options)
+        if not hasattr(model, "scale"):
+            raise RecipeError(f"{plan.model.name} is no super-resolution model: it has no scale.")
         if plan.model.start and not resume:
             typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
         trainer = Trainer(model, plan, out or Path("runs") / recipe.stem)
@@ -87,31 +89,48 @@ def generated_photographs(folder: Path) -> Path:
     return folder
 
 
-@app.command("eval")
+@app.command("eval", context_settings={"allow_extra_args": True})
 def evaluate_model(
+    context: typer.Context,
     model: Annotated[str, typer.Argument(help="A model, model.tag, saved folder or 'bicubic'.")],
     data: Annotated[Path, typer.Option(help="Folder that holds the benchmark sets.")],
     sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = list(SETS),  # noqa: B006
-    scale: Annotated[int | None, typer.Option(help="Of bicubic; a model knows its own.")] = None,
+    scale: Annotated[
+        int | None, typer.Option(help="Of bicubic, else 2 and 4; a model knows its own.")
+    ] = None,
     weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
 ) -> None:
-    """Measure on benchmark sets; prints a table and writes OUT/NAME.json."""
-    if model == "bicubic":
-        if scale is None:
-            raise typer.BadParameter("bicubic needs --scale.")
+    """Measure on benchmark sets; prints a table and writes OUT/NAME.json.
+
+    The name of a measurement on some of the sets ends in theirs, so that it replaces no other.
+    """
+    sets = list(dict.fromkeys([*sets, *context.args]))
+    for at in (2, 4) if model == "bicubic" and scale is None else (scale,):
+        result = measure(model, data, sets, scale=at, weights=weights)
+        write_result(result, out)
+        print(table(result))
+
+
+def measure(
+    model: str, data: Path, sets: list[str], *, scale: int | None, weights: str | None
+) -> dict[str, Any]:
+    """One model on benchmark sets, ready for JSON."""
+    if model == "bicubic" and scale is not None:
         name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
         facts: dict[str, Any] = {}
     else:
         name, sha256, net = open_model(model, weights)
+        if not hasattr(net, "scale"):
+            raise OptionError(f"{name} is no super-resolution model: it has no scale.")
         if scale not in (None, net.scale):
             raise OptionError(f"{name} enlarges by {net.scale}, not by {scale}.")
         scale = net.scale
         enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
         height, width = 720 // scale, 1280 // scale  # a result of 1280×720, as in the literature
         facts = {**cost(net, height, width, label="720p"), "weights_sha256": sha256}
-    result = {
-        "model": name,
+    return {
+        "model": "_".join([name, *([] if set(sets) >= set(SETS) else sets)]),
         "task": "super-resolution",
         "scale": scale,
         "protocol": PROTOCOL,
@@ -119,8 +138,6 @@ def evaluate_model(
         "sets": {title: evaluate(enlarge, find_set(data, title), scale=scale) for title in sets},
         "environment": environment(),
     }
-    write_result(result, out)
-    print(table(result))
 
 
 def table(result: dict[str, Any]) -> Table:

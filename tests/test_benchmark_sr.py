@@ -48,7 +48,7 @@ def test_bicubic_is_measured_by_the_protocol(script: ModuleType, pictures: Path)
         "--out", pictures / "out",
     )  # fmt: skip
     assert outcome.exit_code == 0, outcome.output
-    result = json.loads((pictures / "out" / "bicubic_x2.json").read_text())
+    result = json.loads((pictures / "out" / "bicubic_x2_Two.json").read_text())
     original = np.asarray(Image.open(pictures / "benchmark" / "Two" / "colour.png"))[:64, :70]
     expected = psnr_y(bicubic_upscale(bicubic_downscale(original, 2), 2), original, crop=2)
     images = result["sets"]["Two"]["images"]
@@ -59,6 +59,21 @@ def test_bicubic_is_measured_by_the_protocol(script: ModuleType, pictures: Path)
     assert f"{result['sets']['Two']['psnr_y']:.2f}" in outcome.output
     assert "psnr_y" in result["protocol"]
     assert result["environment"]["libraries"]["torch"]
+
+
+def test_bicubic_is_measured_at_both_scales_on_sets_in_a_row(
+    script: ModuleType, pictures: Path
+) -> None:
+    options = ["--data", pictures, "--out", pictures / "out"]
+    outcome = run(script, "eval", "bicubic", *options, "--sets", "Two", "One")
+    assert "The set One is in neither" in str(outcome.exception)
+    (pictures / "benchmark" / "One").symlink_to(pictures / "benchmark" / "Two")
+    outcome = run(script, "eval", "bicubic", *options, "--sets", "Two", "One")
+    assert outcome.exit_code == 0, outcome.output
+    for scale in (2, 4):
+        result = json.loads((pictures / "out" / f"bicubic_x{scale}_Two_One.json").read_text())
+        assert list(result["sets"]) == ["Two", "One"]
+        assert result["scale"] == scale
 
 
 def test_a_saved_model_and_a_weight_file_are_measured_alike(
@@ -72,9 +87,8 @@ def test_a_saved_model_and_a_weight_file_are_measured_alike(
     file = pictures / "mine" / "model.safetensors"
     outcome = run(script, "eval", "srresnet_x2", "--weights", file, *options)
     assert outcome.exit_code == 0, outcome.output
-    first, second = (
-        json.loads((pictures / "out" / f"{name}.json").read_text()) for name in ("mine", "model")
-    )
+    files = ("mine_Two", "srresnet_x2_model_Two")
+    first, second = (json.loads((pictures / "out" / f"{name}.json").read_text()) for name in files)
     assert first["sets"]["Two"]["psnr_y"] == second["sets"]["Two"]["psnr_y"]
     assert first["weights_sha256"] == second["weights_sha256"]
     assert first["parameters"] == 1_369_859
@@ -85,7 +99,8 @@ def test_a_saved_model_and_a_weight_file_are_measured_alike(
 
 
 def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
-    assert run(script, "eval", "bicubic", "--data", pictures).exit_code == 2
+    no_scale = run(script, "eval", "unet34", "--data", pictures)
+    assert "no super-resolution model" in str(no_scale.exception)
     unknown = run(script, "eval", "srresnet_x3", "--data", pictures)
     assert "no model called 'srresnet_x3'" in str(unknown.exception)
     nowhere = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Three")

@@ -29,7 +29,6 @@ def weights(own_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     file = bundle / "tiny.safetensors"
     save_weights(zoo.create_model("tiny_for_cli").state_dict(), file)
     monkeypatch.setattr("zoo.sources.PRETRAINED", bundle)
-    monkeypatch.setattr("zoo.verify.PRETRAINED", bundle)
     meta = WeightsMeta(
         version=3,
         license="CC-BY-4.0",
@@ -82,6 +81,11 @@ def test_verify(weights: Path) -> None:
     result = run("verify", "tiny_for_cli.one")
     assert result.status == 1
     assert "altered" in result.stdout
+    weights.unlink()
+    result = run("verify")
+    assert result.status == 1
+    assert "failed tiny_for_cli.one" in result.stdout
+    assert "srresnet_lesson_x2 has no weights" in run("verify", "srresnet_lesson_x2").stderr
 
 
 def test_verify_measures(weights: Path, data: Path) -> None:
@@ -94,7 +98,7 @@ def test_verify_goes_on_without_the_data_of_one_task(weights: Path) -> None:
     nowhere = weights.parent / "nowhere"
     assert run("verify", "tiny_for_cli", "--data", nowhere).status == 1
     result = run("verify", "--data", nowhere)
-    assert result.status == 0
+    assert result.status == 1  # nothing at all was measured
     assert "not measured: The set Set5 is in neither" in result.stdout
 
 
@@ -124,6 +128,16 @@ def test_demo_of_own_pictures(tiny_upscaler: Path, tmp_path: Path) -> None:
     assert result.status == 1
     assert "empty.png" in result.stderr
     assert files(tmp_path / "demo") == {"one.png", "grey.jpg", "comparison.png"}
+    before = (tmp_path / "demo" / "comparison.png").read_bytes()
+    result = run("demo", tmp_path / "grey.jpg", "-o", tmp_path / "demo", "-m", tiny_upscaler)
+    assert result.status == 1
+    assert "comparison.png: the file exists" in result.stderr
+    photograph(30, 30).save(tmp_path / "grey.jpg")
+    result = run(
+        "demo", tmp_path / "grey.jpg", "-o", tmp_path / "demo", "-m", tiny_upscaler, "--overwrite"
+    )
+    assert result.status == 0
+    assert (tmp_path / "demo" / "comparison.png").read_bytes() != before
 
 
 def test_help_and_version() -> None:

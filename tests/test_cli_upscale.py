@@ -132,6 +132,20 @@ def test_earlier_results_are_no_input(tiny_upscaler: Path, tmp_path: Path) -> No
         assert result.status == 0
         assert result.stdout.startswith("1 of 1 enlarged")
     assert files(tmp_path) == {"a.png", "big/a.png"}
+    (tmp_path / "a.png").unlink()
+    result = run(*arguments)
+    assert result.status == 1
+    assert "the only pictures are earlier results" in result.stderr
+
+
+def test_several_pictures_need_a_folder(tiny_upscaler: Path, tmp_path: Path) -> None:
+    sources = [tmp_path / "a.png", tmp_path / "b.png"]
+    for source in sources:
+        photograph().save(source)
+    result = run("upscale", *sources, "-o", tmp_path / "two.png", "-m", tiny_upscaler)
+    assert result.status == 2
+    assert "names one picture, and there are several" in result.stderr
+    assert files(tmp_path) == {"a.png", "b.png"}
 
 
 def test_folders_that_cannot_be_used(tiny_upscaler: Path, tmp_path: Path) -> None:

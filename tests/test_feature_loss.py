@@ -96,8 +96,8 @@ def test_the_excess_term_sees_waves_that_the_target_has_not(
     assert strong > 2 * faint > 0
     assert loss(sharp, sharp) == 0
     assert loss(blurred, sharp) < 0.1 * loss(sharp, blurred)  # to be softer costs nothing
-    shifted = loss(blurred.roll(8, dims=3) + weave, blurred.roll(8, dims=3))
-    torch.testing.assert_close(shifted, loss(blurred + weave, blurred), rtol=0.2, atol=0)
+    turned = loss(sharp - weave, sharp)  # the phase does not matter, but for what is there already
+    torch.testing.assert_close(turned, strong, rtol=0.3, atol=0)
 
 
 @pytest.mark.parametrize("size", [(39, 48), (64, 32)])

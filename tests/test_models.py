@@ -15,6 +15,7 @@ from conftest import TINY_OPTIONS
 from torch import nn
 
 import zoo
+from zoo.errors import InputError
 from zoo.registry import get_model
 
 SIZES = {
@@ -54,6 +55,21 @@ def test_classes_and_channels(name: str, classes: int, in_chans: int) -> None:
     for batch in (2, 3):
         assert model(image(batch, in_chans, 32, 41)).shape == (batch, classes, 32, 41)
     assert model.eval()(image(1, in_chans, 32, 41)).shape == (1, classes, 32, 41)
+
+
+@pytest.mark.parametrize(
+    "x",
+    [
+        torch.zeros(1, 3, 40, 40, dtype=torch.uint8),
+        torch.zeros(3, 40, 40),
+        torch.zeros(1, 1, 40, 40),
+        torch.zeros(1, 4, 40, 40),
+    ],
+    ids=["bytes", "no batch", "grey", "alpha"],
+)
+def test_what_is_no_batch_of_images_is_refused(tiny_model: zoo.ZooModel, x: torch.Tensor) -> None:
+    with pytest.raises(InputError, match=r"takes float images \[N, 3, H, W\] in \[0, 1\], not "):
+        tiny_model(x)
 
 
 def test_a_batch_is_its_images(tiny_model: zoo.ZooModel) -> None:

@@ -25,6 +25,20 @@ def test_the_pages_are_what_the_results_say() -> None:
         assert file.read_text() == text, f"{file.name} is stale: run benchmarks/publish.py pages"
 
 
+def test_studies_measured_the_weights_that_ship() -> None:
+    files = list(publish.RESULTS.glob("*.json"))
+    hashes = {
+        file.stem: json.loads(file.read_text()).get("weights_sha256")
+        for file in files
+        if not file.stem.endswith(".history")
+    }
+    studies = {name: found for name, found in hashes.items() if isinstance(found, dict)}
+    assert len(studies) == 2
+    for name, measured in studies.items():
+        shipped = {weights: zoo.get_weights(weights).sha256 for weights in measured}
+        assert measured == shipped, f"{name} is stale: run benchmarks/perceptual.py again"
+
+
 def test_an_edited_figure_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Changing a result, the README or the card by one digit makes the tests above fail."""
     pages = publish.written_pages()
@@ -55,4 +69,5 @@ def test_a_run_that_continues_lengthens_the_curve(
     published = json.loads((tmp_path / "net.tag.history.json").read_text())
     assert [row["step"] for row in published] == [50, 100, 150, 200]
     assert published[2]["psnr_y"] == 30
+    assert [row.get("run", 0) for row in published] == [0, 0, 1, 1]
     assert read_weights(tmp_path / "net.tag.safetensors")["head.weight"].dtype == torch.float16

@@ -12,8 +12,8 @@ from PIL import Image
 
 import zoo
 from zoo.download import sha256_of
-from zoo.errors import InputError, UnknownNameError, WeightsError
-from zoo.images import Picture, to_pixels, to_tensor
+from zoo.errors import ImageError, InputError, UnknownNameError, WeightsError
+from zoo.images import Picture, to_pixels, to_tensor, write_image
 from zoo.runtime import load
 from zoo.sr.srresnet import SRResNet
 from zoo.statedict import save_weights
@@ -230,9 +230,34 @@ def test_bad_models_are_refused(tmp_path):
     with pytest.raises(UnknownNameError, match="Did you mean 'srresnet_x2'"):
         zoo.upscale(torch.rand(3, 4, 4), "srresnt_x2")
     with pytest.raises(WeightsError, match="config.json"):
-        zoo.upscale(torch.rand(3, 4, 4), str(tmp_path / "missing"))
+        zoo.upscale(torch.rand(3, 4, 4), tmp_path / "missing")
     with pytest.raises(InputError, match="no super-resolution model"):
         zoo.upscale(torch.rand(3, 4, 4), torch.nn.Identity())
+
+    with pytest.raises(InputError, match="not a NoneType"):
+        zoo.upscale(torch.rand(3, 4, 4), None)
+
+
+def test_a_module_in_half_precision_runs_at_fp32():
+    net = zoo.create_model("srresnet_x2", width=8, depth=1).eval()
+    x = torch.rand(3, 9, 9)
+    wanted = zoo.upscale(x, net, precision="fp32")
+    result = zoo.upscale(x, net.bfloat16(), precision="fp32")
+    torch.testing.assert_close(result, wanted, atol=0.03, rtol=0)
+
+
+def test_16_bits_in_colour_are_refused_before_the_work(tmp_path):
+    picture = Picture(np.zeros((8, 8, 3), np.uint16))
+    write_image(picture, tmp_path / "deep.png")
+
+    class Idle(torch.nn.Module):
+        scale = 2
+
+        def forward(self, x):
+            raise AssertionError("it ran")
+
+    with pytest.raises(ImageError, match="no mode for 16 bits .* takes a uint16 array"):
+        zoo.upscale(tmp_path / "deep.png", Idle())
 
 
 def test_progress_ends_at_one(net):

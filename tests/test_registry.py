@@ -91,6 +91,17 @@ def test_a_tag_and_weights_exclude_each_other(toy):
         zoo.create_model("toy_x2.psnr", weights="other")
 
 
+def test_a_dot_without_a_tag_is_no_random_start(toy):
+    with pytest.raises(UnknownNameError, match=r"'toy_x2\.' names no weights"):
+        zoo.create_model("toy_x2.")
+
+
+@pytest.mark.parametrize("options", [{"width": "8"}, {"width": -1}, {"depth": None}])
+def test_options_that_nothing_can_be_built_with_are_named(options):
+    with pytest.raises(OptionError, match=f"can't be built with {next(iter(options))}="):
+        zoo.create_model("srresnet_x2", **options)
+
+
 def test_every_model_can_be_built_from_its_configuration(tiny_model):
     config = tiny_model.config
     again = zoo.create_model(config["architecture"], **config["options"])

@@ -95,6 +95,27 @@ def test_several_classes_give_class_numbers() -> None:
     assert cut.alpha[16, 8] < cut.alpha[16, 48]
 
 
+def test_colours_are_grey_to_a_network_of_one_channel() -> None:
+    net = Bands()
+    net.in_chans = 1
+    pixels = np.full((40, 40, 3), (0, 255, 0), np.uint8)  # luma 0.587: the class in the middle
+    assert (zoo.segment(pixels, net, precision="fp32") == 1).all()
+    assert (zoo.segment(pixels[..., :1], net, precision="fp32") == 0).all()
+    net.in_chans = 4
+    with pytest.raises(InputError, match="this model takes 4"):
+        zoo.segment(pixels, net)
+
+
+def test_classes_that_no_mask_of_8_bits_holds_are_refused() -> None:
+    class Many(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.arange(300.0).view(1, -1, 1, 1).expand(len(x), -1, *x.shape[2:])
+
+    with pytest.raises(InputError, match="256 classes, not 300"):
+        zoo.segment(scene(), Many())
+    assert (zoo.segment(torch.rand(3, 40, 40), Many()) == 299).all()
+
+
 def test_the_threshold_is_a_probability() -> None:
     class Flat(nn.Module):
         def forward(self, x: Tensor) -> Tensor:

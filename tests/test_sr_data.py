@@ -96,6 +96,21 @@ def test_any_degradation_will_do(tmp_path: Path) -> None:
     torch.testing.assert_close(targets.mean(1), inputs[:, 0], atol=1 / 255, rtol=0)
 
 
+def test_photographs_are_read_upright_and_in_8_bits(tmp_path: Path) -> None:
+    deep = np.linspace(0, 65535, 8 * 6).astype(np.uint16).reshape(8, 6)
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    expected = np.rint(deep / 257).astype(np.uint8)
+    target = load_pair(tmp_path / "deep.png", scale=2).target
+    np.testing.assert_array_equal(target, np.repeat(expected[..., None], 3, axis=2))
+
+    exif = Image.Exif()
+    exif[0x0112] = 6  # on its side
+    pixels = noise(8, 6)
+    Image.fromarray(pixels).save(tmp_path / "turned.png", exif=exif)
+    turned = load_pair(tmp_path / "turned.png", scale=2).target
+    np.testing.assert_array_equal(turned, np.rot90(pixels, -1))
+
+
 def test_mistakes_name_the_file(tmp_path: Path) -> None:
     good = save(noise(8, 8), tmp_path / "good.png")
     small = save(noise(2, 2), tmp_path / "small.png")
@@ -107,9 +122,9 @@ def test_mistakes_name_the_file(tmp_path: Path) -> None:
     low.mkdir()
     save(noise(3, 4), low / "good.png")
 
-    with pytest.raises(DataError, match="broken.png can't be read"):
+    with pytest.raises(DataError, match="broken.png: the file is damaged"):
         load_pair(broken, scale=2)
-    with pytest.raises(DataError, match="text.jpg can't be read"):
+    with pytest.raises(DataError, match="text.jpg: the file is no picture"):
         load_pair(text, scale=2)
     with pytest.raises(DataError, match="good.png: at scale 2 .* must be 4×4, not 4×3"):
         load_pair(good, scale=2, inputs=low)

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
+from tiny_sr import TINY, Constant, write_recipe
 
 import zoo
-from zoo.errors import DataError, RecipeError, TrainingError, ZooError
+from zoo.errors import DataError, RecipeError, ZooError
 from zoo.train.checkpoints import load_checkpoint, start_from
 from zoo.train.loop import Trainer
 from zoo.train.optimizers import make_optimizer, rate_factor, trainable_parameters
@@ -27,46 +27,6 @@ from zoo.train.super_resolution import SRRecipe, SuperResolution, split_held_out
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "super_resolution.py"
 RECIPES = sorted((ROOT / "benchmarks" / "recipes").glob("srresnet*.yaml"))
-
-TINY = {
-    "model": {"name": "srresnet_x2", "options": {"width": 8, "depth": 1}},
-    "optimizer": {"name": "muon", "adam_modules": ["head", "tail"]},
-    "stages": [
-        {"steps": 6, "batch": 2, "patch": 8, "lr": 1e-3, "trainable": ["upsampler", "tail"]},
-        {"steps": 8, "batch": 2, "patch": 8, "lr": 1e-3, "warmup": 2},
-    ],
-    "held_out": 2,
-    "log_every": 1,
-    "validate_every": 4,
-    "checkpoint_every": 1,
-}
-
-
-class Constant:
-    """A task without data: enlarge flat grey; `spoiled` is the step whose loss is not a number."""
-
-    score = "score"
-
-    def __init__(self, spoiled: int | None = None) -> None:
-        self.spoiled, self.steps = spoiled, 0
-
-    def batch(self, stage: Stage, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        grey = torch.rand(2, 1, 1, 1, generator=generator)
-        return grey.expand(2, 3, 4, 4), grey.expand(2, 3, 8, 8)
-
-    def loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        self.steps += 1
-        return (prediction - target).abs().mean() * (torch.nan if self.steps == self.spoiled else 1)
-
-    def validate(self, model: torch.nn.Module) -> dict[str, float]:
-        with torch.no_grad():
-            return {"score": -model(torch.full((1, 3, 4, 4), 0.5)).std().item()}
-
-
-def write_recipe(folder: Path, **changes: object) -> Path:
-    file = folder / "recipe.yaml"
-    file.write_text(yaml.safe_dump(TINY | changes))
-    return file
 
 
 def command(recipe: Path, out: Path, photographs: Path, *options: str) -> list[str]:
@@ -112,6 +72,11 @@ def test_every_recipe_fits_the_schema_and_its_model(file: Path) -> None:
         ),
         ({"stages": [{"steps": 0, "batch": 1, "patch": 8, "lr": 1}]}, r"stages.0.steps: .* than 0"),
         ({"checkpoint_every": 3, "log_every": 2}, r"must be multiples of log_every"),
+        ({"stages": []}, r"stages: .* at least 1 item"),
+        (
+            {"stages": [TINY["stages"][1] | {"schedule": "onecycle"}]},
+            r"onecycle warms up by itself",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_one_sentence(
@@ -198,63 +163,6 @@ def test_a_frozen_stage_moves_only_its_modules(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
-def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
-    trainer = Trainer(zoo.create_model("srresnet_x2", width=8, depth=1), recipe, tmp_path / "run")
-    with pytest.raises(
-        TrainingError, match=r"The loss was nan at step 9: .* is .*last\.pt"
-    ) as info:
-        trainer.fit(Constant(spoiled=9))
-    assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == 8
-    assert "\n" not in str(info.value)
-
-
-def test_weights_that_are_no_numbers_are_not_kept(tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
-    model = zoo.create_model("srresnet_x2", width=8, depth=1)
-    trainer = Trainer(model, recipe, tmp_path / "run")
-    task = Constant()
-
-    def steep(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        # ∞ · 0: the loss is 0, its gradient is nan
-        return (prediction - prediction.detach()).abs().sqrt().mean()
-
-    task.loss = steep  # type: ignore[method-assign]
-    with pytest.raises(TrainingError, match="weights were no longer finite at step 1: there is no"):
-        trainer.fit(task)
-    assert not (tmp_path / "run" / "last.pt").exists()
-
-
-def test_another_recipe_does_not_go_on_with_a_run(tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
-    model = zoo.create_model("srresnet_x2", width=8, depth=1)
-    assert not Trainer(model, recipe, tmp_path / "run").fit(Constant(), time_limit=0)
-    other = recipe.model_copy(update={"ema": 0.5})
-    with pytest.raises(TrainingError, match=r"another recipe.*: ema was 0\.\d+ and is 0\.5\."):
-        Trainer(model, other, tmp_path / "run").fit(Constant(), resume=True)
-
-
-def test_a_run_in_the_way_is_not_overwritten(tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
-    model = zoo.create_model("srresnet_x2", width=8, depth=1)
-    with pytest.raises(TrainingError, match="no checkpoint .* to resume from"):
-        Trainer(model, recipe, tmp_path / "run").fit(Constant(), resume=True)
-    assert Trainer(model, recipe, tmp_path / "run").fit(Constant())
-    with pytest.raises(TrainingError, match="holds a run already"):
-        Trainer(model, recipe, tmp_path / "run").fit(Constant())
-    (tmp_path / "run" / "last.pt").write_bytes(b"PK half a file")
-    with pytest.raises(TrainingError, match="can't be read: it is damaged"):
-        Trainer(model, recipe, tmp_path / "run").fit(Constant(), resume=True)
-
-
-def test_the_time_limit_ends_in_order(tmp_path: Path) -> None:
-    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
-    model = zoo.create_model("srresnet_x2", width=8, depth=1)
-    assert not Trainer(model, recipe, tmp_path / "run").fit(Constant(), time_limit=0)
-    assert load_checkpoint(tmp_path / "run" / "last.pt")["step"] == 1
-    assert zoo.load_model(tmp_path / "run" / "best").scale == 2
-
-
 def test_killed_in_the_middle_of_a_save_it_resumes_exactly(
     tmp_path: Path, photographs: Path
 ) -> None:
@@ -332,3 +240,11 @@ def test_a_start_names_what_was_copied(tmp_path: Path) -> None:
     assert torch.equal(target.head.weight, source.head.weight)
     with pytest.raises(ZooError, match="srresnet_x9"):
         start_from(target, "srresnet_x9.psnr", min_copied=0.5)
+
+
+def test_a_start_is_never_random() -> None:
+    target = zoo.create_model("srresnet_x2")
+    start_from(target, "srresnet_x2", min_copied=1)
+    assert torch.equal(target.head.weight, zoo.create_model("srresnet_x2.psnr").head.weight)
+    with pytest.raises(ZooError, match="srresnet_lesson_x2 has no weights"):
+        start_from(target, "srresnet_lesson_x2", min_copied=1)

@@ -22,6 +22,15 @@ def check_array(array: Array) -> int:
     return channels
 
 
+def check_images(x: Tensor, channels: int) -> None:
+    """InputError for all but what networks take: a batch of floats `[N, channels, H, W]`."""
+    if x.ndim != 4 or x.shape[1] != channels or not x.is_floating_point():
+        raise InputError(
+            f"This network takes float images [N, {channels}, H, W] in [0, 1],"
+            f" not {x.dtype} {list(x.shape)}."
+        )
+
+
 def check_tensor(tensor: Tensor) -> None:
     """InputError for a tensor that is not `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, of floats in
     [0, 1] or so.

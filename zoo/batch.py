@@ -56,6 +56,8 @@ class Outputs:
             self.format = parse_format(self.out.suffix)
             if format not in (None, self.format):
                 raise InputError(f"--format {format} contradicts the name {out}.")
+        elif len(inputs) > 1 and self.out.suffix.lower() in _SUFFIXES and not self.out.is_dir():
+            raise InputError(f"{out} names one picture, and there are several: name a folder.")
         self._taken: dict[Path, Path] = {}
         _make(self.out.parent if self.is_file else self.out)
 
@@ -64,7 +66,10 @@ class Outputs:
         out = self.out.resolve()
         nested = any(path.resolve() in out.parents for path in self.inputs)
         found = find_images(self.inputs)
-        return [(f, rel) for f, rel in found if not (nested and out in f.resolve().parents)]
+        kept = [(f, rel) for f, rel in found if not (nested and out in f.resolve().parents)]
+        if not kept:
+            raise ImageError(f"{self.inputs[0]}: the only pictures are earlier results in {out}.")
+        return kept
 
     def target(self, source: Path, relative: Path, format: str) -> tuple[Path, str]:
         """Return the file for the result of a source that has this format, and its format.

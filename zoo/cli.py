@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -107,6 +107,8 @@ def info(
                 "licence": meta.license,
                 "training data": f"{meta.training_data} ({meta.training_data_terms})",
                 "recipe": meta.recipe,
+                **meta.options,
+                "parameters": f"{_parameters(model.name, **meta.options):,}",
                 "size": f"{weights.size:,} bytes",
                 "sha256": weights.sha256,
                 **_flat(weights.metrics),
@@ -184,7 +186,7 @@ def segment(
     overwrite: Overwrite = False,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Find the object of pictures: zoo segment cars/ -o cut/ --as cutout"""
+    """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout"""
     from dataclasses import replace
 
     from zoo.batch import Outputs, parse_format, run
@@ -224,7 +226,7 @@ def verify(
     """Check the sha256 of weights and load them."""
     from zoo.verify import check, measure, select
 
-    failed = 0
+    failed = measured = 0
     for weights in select(name):
         try:
             model = check(weights)
@@ -238,10 +240,11 @@ def verify(
             continue
         try:
             console.print(measure(weights, model, data, sets))
+            measured += 1
         except DataError as error:  # a folder seldom holds the data of both tasks
             failed += name is not None
             console.print(f"not measured: {error}", markup=False, highlight=False)
-    raise typer.Exit(int(failed > 0))
+    raise typer.Exit(int(failed > 0 or (data is not None and not measured)))
 
 
 @app.command()
@@ -251,18 +254,19 @@ def demo(
     ] = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="A folder.")] = Path("demo"),
     model: Model = "srresnet_x4",
+    overwrite: Overwrite = False,
 ) -> None:
     """Enlarge sample photographs, or your own, and show the gain over bicubic enlargement."""
     from zoo.demo import run_demo
 
-    raise typer.Exit(run_demo(images or [], out, model))
+    raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
 
 
-def _parameters(name: str) -> int:
+def _parameters(name: str, **options: Any) -> int:
     import torch
 
     with torch.device("meta"):  # shapes only
-        model = zoo.create_model(name)
+        model = zoo.create_model(name, **options)
     return sum(parameter.numel() for parameter in model.parameters())
 
 

@@ -83,5 +83,6 @@ def _whole(row: Row) -> Image.Image:
 
 
 def _zoom(version: Array, *, smooth: bool) -> Image.Image:
+    smooth = smooth and PANEL % len(version) != 0  # else each pixel is a square, as it should be
     method = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
     return Image.fromarray(version).resize((PANEL, PANEL), method)

@@ -12,7 +12,7 @@ from rich.console import Console
 from zoo.batch import Outputs, run
 from zoo.comparison import PANEL, Part, Row, busiest, draw
 from zoo.errors import ImageError, MissingDependencyError
-from zoo.images import Picture, from_pil, read_image, write_image
+from zoo.images import Picture, check_output, from_pil, read_image, write_image
 from zoo.picture import Array
 from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
 from zoo.sr.metrics import psnr_y
@@ -24,29 +24,36 @@ _SAMPLES = {"astronaut": (0.32, 0.80), "chelsea": (0.39, 0.38), "coffee": (0.37,
 _MOST_ROWS = 4
 
 
-def run_demo(images: list[Path], out: Path, model: str) -> int:
+def run_demo(images: list[Path], out: Path, model: str, *, overwrite: bool = False) -> int:
     """Enlarge pictures, or samples if there are none, into `out`, and return the exit status.
 
     Samples are shrunk first, so that the original can stand beside the results.
-    Raises ZooError for a model or folder that can't be used, and where samples are not installed.
+    Raises ZooError for a model or folder that can't be used, for files in the way unless
+    `overwrite`, and where samples are not installed.
     """
     upscaler = Upscaler(model)
     outputs = Outputs(images, f"{out}/", None)
+    comparison = out / "comparison.png"
+    check_output(Picture(np.zeros((1, 1, 3), np.uint8)), comparison, overwrite=overwrite)
     rows: list[Row] = []
-    status = _enlarge(outputs, upscaler, rows) if images else _enlarge_samples(out, upscaler, rows)
+    if images:
+        status = _enlarge(outputs, upscaler, rows, overwrite=overwrite)
+    else:
+        status = _enlarge_samples(out, upscaler, rows, overwrite=overwrite)
     if rows:
-        comparison = out / "comparison.png"
-        write_image(from_pil(draw(rows)), comparison, overwrite=True)
+        write_image(from_pil(draw(rows)), comparison, overwrite=overwrite)
         Console(soft_wrap=True).print(f"Look at {comparison}", markup=False, highlight=False)
     return status
 
 
-def _enlarge(outputs: Outputs, upscaler: Upscaler, rows: list[Row]) -> int:
+def _enlarge(outputs: Outputs, upscaler: Upscaler, rows: list[Row], *, overwrite: bool) -> int:
     def work(source: Path, relative: Path, progress: Progress) -> None:
         picture = read_image(source)
         target, kind = outputs.target(source, relative, picture.format)
-        large = upscaler.picture(replace(picture, format=kind), progress)
-        write_image(large, target, overwrite=True)
+        picture = replace(picture, format=kind)
+        check_output(picture, target, scale=upscaler.scale, overwrite=overwrite)
+        large = upscaler.picture(picture, progress)
+        write_image(large, target, overwrite=overwrite)
         if len(rows) < _MOST_ROWS:
             small = _rgb8(picture)
             part = busiest(small, PANEL // upscaler.scale)
@@ -55,7 +62,7 @@ def _enlarge(outputs: Outputs, upscaler: Upscaler, rows: list[Row]) -> int:
     return run(outputs.find(), work, done="enlarged", out=outputs.out)
 
 
-def _enlarge_samples(out: Path, upscaler: Upscaler, rows: list[Row]) -> int:
+def _enlarge_samples(out: Path, upscaler: Upscaler, rows: list[Row], *, overwrite: bool) -> int:
     console, scale = Console(soft_wrap=True), upscaler.scale
     for name, centre in _SAMPLES.items():
         original = crop_to_multiple(_sample(name), scale)
@@ -64,7 +71,7 @@ def _enlarge_samples(out: Path, upscaler: Upscaler, rows: list[Row]) -> int:
         large = upscaler.array(small)
         seconds = time.perf_counter() - start
         for title, pixels in {"small": small, f"x{scale}": large}.items():
-            write_image(Picture(pixels), out / f"{name}_{title}.png", overwrite=True)
+            write_image(Picture(pixels), out / f"{name}_{title}.png", overwrite=overwrite)
         height, width = small.shape[:2]
         console.print(
             f"{name}: {width}×{height} enlarged {scale} times in {seconds:.1f} s", highlight=False

@@ -26,7 +26,8 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
 
     `model` is one that zoo built, also inside of torch.compile, DataParallel or
     DistributedDataParallel, in any memory format, on any device. Its dtypes are kept.
-    Raises InputError for another module or for options that JSON cannot hold.
+    Raises InputError for another module, for options that JSON cannot hold, or for a folder that
+    cannot be made.
     """
     model = unwrap(model)
     config = getattr(model, "config", None)
@@ -43,7 +44,10 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
             f" ({error}); build it with names and numbers, or save its state dict."
         ) from error
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder}: the folder can't be made ({error.strerror}).") from error
     save_weights(model.state_dict(), folder / WEIGHTS_FILE)
     with replacing(folder / CONFIG_FILE) as part:
         part.write_text(text)

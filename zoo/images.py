@@ -232,7 +232,8 @@ def _encode(picture: Picture, path: Path, quality: int) -> None:
 
 def _nearest(path: Path) -> str:
     try:
-        return did_you_mean(path.name, [file.name for file in path.parent.iterdir()])
+        names = [file.name for file in path.parent.iterdir() if file.exists()]
+        return did_you_mean(path.name, names)
     except OSError:
         return ""
 

@@ -55,16 +55,25 @@ def compose(pixels: Array, alpha: Array | None, source: Image.Image, profile: An
     return Picture(pixels, alpha, profile or None, exif, kind)
 
 
+def check_pil(picture: Picture) -> None:
+    """ImageError for 16 bits a channel in colour or with alpha: PIL has no such mode."""
+    deep = picture.pixels.dtype == np.uint16
+    if deep and (picture.pixels.shape[2] > 1 or picture.alpha is not None):
+        raise ImageError(
+            "PIL has no mode for 16 bits a channel in colour or with transparency; `zoo upscale`"
+            " writes them to a file, and zoo.upscale takes a uint16 array."
+        )
+
+
 def to_pil(picture: Picture) -> Image.Image:
     """A PIL image of mode L, LA, RGB, RGBA or I;16, with `info["icc_profile"]` and `info["exif"]`.
 
     Raises ImageError for 16 bits a channel in colour or with alpha: PIL has no such mode.
     """
+    check_pil(picture)
     planes = picture.pixels
     if picture.alpha is not None:
         planes = np.concatenate([planes, picture.alpha[..., None]], axis=2)
-    if planes.dtype == np.uint16 and planes.shape[2] > 1:
-        raise ImageError("PIL has no mode for 16 bits a channel in colour or with transparency.")
     image = Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes)
     if picture.icc_profile:
         image.info["icc_profile"] = picture.icc_profile

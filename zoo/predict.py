@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from zoo.errors import InputError
 from zoo.images import from_pil, read_image, to_pil
 from zoo.picture import Array, Picture
+from zoo.pil import check_pil
 from zoo.segmenter import Segmenter
 from zoo.tiling import Progress
 from zoo.upscaler import Upscaler
@@ -26,7 +27,7 @@ from zoo.upscaler import Upscaler
 
 def upscale(
     image: str | os.PathLike[str] | Image.Image | Array | Tensor,
-    model: str | nn.Module = "srresnet_x4",
+    model: str | os.PathLike[str] | nn.Module = "srresnet_x4",
     *,
     tile: int | str | None = "auto",
     precision: str = "auto",
@@ -46,9 +47,14 @@ def upscale(
     arguments outside of the above, UnknownNameError and WeightsError for the model.
     """
     upscaler = Upscaler(model, tile=tile, precision=precision, tta=tta, device=device)
+
+    def enlarge(picture: Picture) -> Picture:
+        check_pil(picture)  # before the work
+        return upscaler.picture(picture, progress)
+
     return _to_its_kind(
         image,
-        picture=partial(upscaler.picture, progress=progress),
+        picture=enlarge,
         array=partial(upscaler.array, progress=progress),
         tensor=partial(upscaler.tensor, progress=progress),
     )
@@ -56,7 +62,7 @@ def upscale(
 
 def segment(
     image: str | os.PathLike[str] | Image.Image | Array | Tensor,
-    model: str | nn.Module = "unet34",
+    model: str | os.PathLike[str] | nn.Module = "unet34",
     *,
     threshold: float = 0.5,
     tta: bool = False,

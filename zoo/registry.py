@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
 
-from zoo.errors import OptionError, UnknownNameError, did_you_mean
+from zoo.errors import OptionError, UnknownNameError, ZooError, did_you_mean
 
 if TYPE_CHECKING:
     from zoo.model import ZooModel
@@ -142,7 +142,7 @@ def create_model(
         raise UnknownNameError(f"{name!r} names no weights: put a tag behind the dot, or no dot.")
     weights = tag or weights
     if weights is None:
-        return model.build(**options)
+        return _build(model, options)
     return build_with(find_source(architecture, weights), options)
 
 
@@ -154,7 +154,7 @@ def build_with(source: Source, options: dict[str, Any]) -> ZooModel:
     model = get_model(source.architecture)
     options = source.options_with(options)
     check_options(model, options)
-    module = model.build(**options)
+    module = _build(model, options)
     fitting = ", ".join(list_weights(model.name)) or "none registered"
     load_weights(
         module,
@@ -164,6 +164,17 @@ def build_with(source: Source, options: dict[str, Any]) -> ZooModel:
     )
     module.source = source.label
     return module
+
+
+def _build(model: Model, options: dict[str, Any]) -> ZooModel:
+    try:
+        return model.build(**options)
+    except ZooError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's words for a width of "8" or -1
+        given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+        reason = " ".join(str(error).split())
+        raise OptionError(f"{model.name} can't be built with {given}: {reason}.") from error
 
 
 def check_options(model: Model, options: dict[str, Any]) -> None:

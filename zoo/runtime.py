@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import torch
 from torch import nn
 
 from zoo.device import pick_device
+from zoo.errors import InputError
 from zoo.hub import load_model
 from zoo.model import ZooModel
 from zoo.registry import create_model, list_models
@@ -33,16 +35,20 @@ def load(name: str, device: torch.device) -> nn.Module:
         return _load_once(name, device)
 
 
-def place(model: str | nn.Module, device: str | torch.device) -> tuple[nn.Module, torch.device]:
+def place(
+    model: str | os.PathLike[str] | nn.Module, device: str | torch.device
+) -> tuple[nn.Module, torch.device]:
     """Return a model where it is to run, and the device.
 
-    A name is loaded. A module stays where it is, itself, or becomes a copy if `device` names
-    another place.
-    Raises UnknownNameError and WeightsError for names, InputError for the device.
+    A name, or the path of a folder, is loaded. A module stays where it is, itself, or becomes a
+    copy if `device` names another place.
+    Raises UnknownNameError and WeightsError for names, InputError for the device or another model.
     """
-    if isinstance(model, str):
+    if isinstance(model, str | os.PathLike):
         chosen = pick_device(device)
-        return load(model, chosen), chosen
+        return load(os.fspath(model), chosen), chosen
+    if not isinstance(model, nn.Module):
+        raise InputError(f"A model is a name, a folder or a module, not a {type(model).__name__}.")
     chosen = home(model) if device == "auto" else pick_device(device)
     return (model if chosen == home(model) else copy.deepcopy(model).to(chosen)), chosen
 
@@ -51,7 +57,7 @@ def _is_folder(name: str) -> bool:
     """A registered name comes first: a folder of the same name may lie around."""
     if name.startswith("hf-hub:") or name.partition(".")[0] in list_models():
         return False
-    return Path(name).is_dir() or len(Path(name).parts) > 1
+    return name.startswith(".") or Path(name).is_dir() or len(Path(name).parts) > 1
 
 
 def open_pretrained(name: str) -> ZooModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import replace
 from typing import Literal, cast, get_args
 
@@ -23,6 +24,7 @@ Kind = Literal["mask", "overlay", "cutout"]
 
 DEFAULT_SIZE = 512  # where weights don't tell
 _SOFTNESS = 2.0  # logits on either side of the threshold in which a cutout's edge is transparent
+_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _TINT = 0.5  # share of an overlay's colour
 # RGB of the classes 1, 2, ... in an overlay, then again from the first: Okabe and Ito's palette.
 _COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167), (213, 94, 0))
@@ -35,7 +37,7 @@ class Segmenter:
     back to the picture's size, both bilinear.
 
     model: a registered name ("unet34", "unet34.carvana"), a folder that `save_model` wrote,
-        "hf-hub:org/repo@revision", or a module that takes `[N, 3, S, S]` and returns logits
+        "hf-hub:org/repo@revision", or a module that takes `[N, 1 | 3, S, S]` and returns logits
         `[N, classes, S, S]`. Named models are loaded once. A module runs in eval mode where it is,
         or as a copy if `device` names another place, and gets its training flags back.
     threshold: in (0, 1): what is more probable is foreground; for models of one class.
@@ -48,7 +50,7 @@ class Segmenter:
 
     def __init__(
         self,
-        model: str | nn.Module = "unet34",
+        model: str | os.PathLike[str] | nn.Module = "unet34",
         *,
         threshold: float = 0.5,
         tta: bool = False,
@@ -65,6 +67,10 @@ class Segmenter:
         if hasattr(self.model, "scale"):
             name = model if isinstance(model, str) else type(model).__name__
             raise InputError(f"{name} is no segmentation model: it enlarges pictures.")
+        channels = getattr(self.model, "in_chans", 3)
+        if channels not in (1, 3):
+            raise InputError(f"Pictures have 1 or 3 channels; this model takes {channels}.")
+        self.channels = channels
         self.size = size or trained_size(self.model)
         self.threshold = math.log(threshold / (1 - threshold))  # of a logit
         self.tta = tta
@@ -82,6 +88,10 @@ class Segmenter:
         logits = self.logits(picture.pixels)
         if kind == "cutout":
             return cut_out(picture, self._opacity(logits))
+        if len(logits) > 256:
+            raise InputError(
+                f"A mask of 8 bits holds 256 classes, not {len(logits)}; segment a tensor instead."
+            )
         classes = self._classes(logits).cpu().numpy().astype(np.uint8)
         if kind == "overlay":
             return tint(picture, classes)
@@ -111,10 +121,14 @@ class Segmenter:
         return self._logits(to_tensor(pixels))
 
     def _logits(self, image: Tensor) -> Tensor:
-        """`[1 | 3, H, W]` in [0, 1] to `[classes, H, W]`, grey as RGB with equal channels."""
+        """`[1 | 3, H, W]` in [0, 1] to `[classes, H, W]`, grey as RGB with equal channels, or
+        colours as their luma for a model that takes grey.
+        """
         image = image.to(self.device)[None]
         height, width = image.shape[2:]
-        square = _resize(image, (self.size, self.size)).expand(-1, 3, -1, -1)
+        if image.shape[1] > self.channels:
+            image = (image * image.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+        square = _resize(image, (self.size, self.size)).expand(-1, self.channels, -1, -1)
         square = square.contiguous(memory_format=layout(self.device))
         with (
             torch.inference_mode(),

@@ -38,7 +38,13 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
 
     def options_with(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fixed options and those asked for; raise OptionError where they differ."""
+        """Return the fixed options and those asked for; raise OptionError where they differ, or for
+        weights of an encoder, which the whole model's would replace.
+        """
+        if asked.get("encoder_weights") is not None:
+            raise OptionError(
+                f"{self.label} holds the encoder's weights: leave encoder_weights out."
+            )
         for option, value in self.options.items():
             if option in asked and asked[option] != value:
                 raise OptionError(

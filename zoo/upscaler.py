@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -38,7 +39,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str | nn.Module = "srresnet_x4",
+        model: str | os.PathLike[str] | nn.Module = "srresnet_x4",
         *,
         tile: int | str | None = "auto",
         precision: str = "auto",
@@ -172,6 +173,8 @@ class Upscaler:
         return self._forward(planes).clamp(low.to(self.device), high.to(self.device))
 
     def _net(self, image: Tensor) -> Tensor:
+        if self.dtype == torch.float32:  # no autocast, which would see to half precision
+            image = image.to(next((p.dtype for p in self.model.parameters()), torch.float32))
         image = image.contiguous(memory_format=layout(self.device))
         return cast(Tensor, self.model(image)).float()
 

@@ -12,18 +12,20 @@ from torch import nn
 from zoo.predict import upscale
 from zoo.registry import create_model, get_model, list_models
 from zoo.segmenter import Segmenter
-from zoo.weights import PRETRAINED, Weights, get_weights, list_weights
+from zoo.weights import Weights, get_weights, list_weights
 
 
 def select(name: str | None) -> list[Weights]:
-    """Return the weights "model.tag", those of a model, or for None all that lie in the package.
+    """Return the weights "model.tag", those of a model, or for None all that come in the package.
 
-    Raises UnknownNameError.
+    Raises UnknownNameError, also for a model without weights.
     """
     if name is None:
         everything = [get_weights(w) for model in list_models() for w in list_weights(model)]
-        return [w for w in everything if w.file and (PRETRAINED / w.file).is_file()]
-    return [get_weights(w) for w in ([name] if "." in name else list_weights(name))]
+        return [w for w in everything if w.file]
+    if "." in name:
+        return [get_weights(name)]
+    return [get_weights(w) for w in list_weights(name) or [name]]  # the name alone says none exist
 
 
 def check(weights: Weights) -> nn.Module:

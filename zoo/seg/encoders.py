@@ -70,7 +70,7 @@ class Encoder(nn.Module):
         self.trunk = trunk.module
         self.in_chans = in_chans
         self.channels_last = trunk.channels_last
-        like = next(self.trunk.parameters())
+        like = next(self.trunk.parameters(), torch.empty(0))
         self.register_buffer("mean", _per_channel(trunk.mean, in_chans, like))
         self.register_buffer("std", _per_channel(trunk.std, in_chans, like))
 

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.arguments import check_images
 from zoo.errors import InputError
 from zoo.model import ZooModel
 from zoo.seg.encoders import Encoder
@@ -66,11 +67,7 @@ class SegmentationModel(ZooModel):
         return groups
 
     def _check(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_chans or not x.is_floating_point():
-            raise InputError(
-                f"This network takes float images [N, {self.in_chans}, H, W] in [0, 1],"
-                f" not {x.dtype} {list(x.shape)}."
-            )
+        check_images(x, self.in_chans)
         if x.shape[2] < SMALLEST or x.shape[3] < SMALLEST:
             raise InputError(
                 f"Images must have {SMALLEST} pixels a side or more, not"

@@ -13,6 +13,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from zoo.arguments import check_images
 from zoo.model import ZooModel
 from zoo.registry import register_model
 from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD, ResidualBlock
@@ -58,6 +59,7 @@ class LessonSRResNet(ZooModel):
         self.peak_floats = 3 * 64 * scale**2
 
     def forward(self, x: Tensor) -> Tensor:
+        check_images(x, 3)
         features = self.head((x - self.mean) / self.std)  # [N, 64, H, W]
         features = self.fuse(self.body(features))
         enlarged: Tensor = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]

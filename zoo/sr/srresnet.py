@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from zoo.arguments import check_images
 from zoo.model import ZooModel
 from zoo.registry import register_model
 from zoo.upsampling import Upsampler, UpsamplerKind
@@ -31,7 +32,8 @@ def photograph_meta(*, recipe: str, version: int = 1, loss: str = "") -> Weights
         license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",
         training_data=(
             "644 of 668 photographs, the other 24 set aside: BSDS500 train and test (399), CID22 "
-            "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)." + loss
+            "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)."
+            + loss
         ),
         training_data_terms=(
             "BSDS500: non-commercial research and education; CID22: CC BY-SA 4.0; gb82 and Budgie: "
@@ -83,6 +85,7 @@ class SRResNet(ZooModel):
 
     Raises:
         OptionError: an unknown `upsampler` or `scale`.
+        InputError: another shape or dtype.
     """
 
     mean: Tensor
@@ -119,6 +122,7 @@ class SRResNet(ZooModel):
         self.peak_floats = 3 * width * scale**2
 
     def forward(self, x: Tensor) -> Tensor:
+        check_images(x, 3)
         features = self.head((x - self.mean) / self.std)  # [N, width, H, W]
         features = features + self.fuse(self.body(features))
         detail: Tensor = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]
@@ -161,7 +165,9 @@ register_weights(
         file="srresnet_x2.perceptual.safetensors",
         sha256="c45202f96b67623b528b85beef1035e293fad8a7eb19842f9ce206806f6308e2",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml", loss=VGG_LOSS),
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml", loss=VGG_LOSS
+        ),
     )
 )
 

@@ -28,7 +28,7 @@ from zoo.atomic import replacing
 from zoo.errors import TrainingError
 from zoo.hub import save_model
 from zoo.train.checkpoints import load_checkpoint, save_checkpoint
-from zoo.train.freezing import train_only, unfreeze
+from zoo.train.freezing import named, train_only, unfreeze
 from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor, trainable_parameters
 from zoo.train.recipe import Recipe, Stage
 
@@ -78,6 +78,7 @@ class Trainer:
             multi_avg_fn=get_ema_multi_avg_fn(recipe.ema),  # type: ignore[no-untyped-call]
             use_buffers=True,
         )
+        named(self.model, recipe.optimizer.adam_modules)  # a typo would train it otherwise
         self.step = 0  # over all stages
         self.best = -math.inf
         self.history: list[dict[str, float]] = []

@@ -21,8 +21,8 @@ class ModelSection(Section):
     """The network and its start.
 
     `start` names weights to begin from, of this or of another network: registered ones
-    ("srresnet_x2.psnr"), hf-hub:… or a folder that a run wrote. At least the share `min_copied` of the
-    parameters must come from there.
+    ("srresnet_x2.psnr"), hf-hub:… or a folder that a run wrote. At least the share `min_copied` of
+    the parameters must come from there.
     """
 
     name: str
