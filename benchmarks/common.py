@@ -26,8 +26,9 @@ from zoo.sources import WEIGHTS_FILE
 from zoo.sr.data import Pair
 from zoo.sr.metrics import rgb_to_y
 from zoo.sr.spectrum import grid_power, top_octave
-from zoo.train.loop import Task, Trainer
+from zoo.train.loop import Trainer
 from zoo.train.recipe import Recipe
+from zoo.train.task import Task
 from zoo.weights import get_weights
 
 # What the commands that train take.

@@ -55,8 +55,8 @@ def losses(study: dict[str, Any]) -> str:
     return (
         f"**Pixel losses blur.** ×4 after the same {study['steps']} steps by each loss: PSNR-Y, "
         "the energy of the finest octave and the power of the ×4 grid, both relative to the "
-        f"original photographs': {figures}. So the feature loss sharpens; without the grid term "
-        "it does so by a checkerboard, too.\n\n"
+        f"original photographs': {figures}. So features sharpen, but alone they do so by a "
+        "checkerboard, too; the feature loss has a term against each pattern of this kind.\n\n"
         "![The same training by each loss](docs/losses.png)"
     )
 

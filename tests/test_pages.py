@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import gallery
 import publish
 import pytest
 import torch
@@ -37,6 +38,12 @@ def test_studies_measured_the_weights_that_ship() -> None:
     for name, measured in studies.items():
         shipped = {weights: zoo.get_weights(weights).sha256 for weights in measured}
         assert measured == shipped, f"{name} is stale: run benchmarks/perceptual.py again"
+
+
+def test_the_gallery_shows_the_weights_that_ship() -> None:
+    assert (ROOT / "docs" / "gallery.md").read_text() == gallery.page(), (
+        "the gallery is stale: run benchmarks/gallery.py"
+    )
 
 
 def test_an_edited_figure_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,7 @@ def test_losses_train_from_the_same_weights(photographs: Path, tmp_path: Path) -
     run(losses, "--data", photographs, "--feature-weights", vgg, "--steps", 2, "--held-out", 1,
         "--out", tmp_path, "--picture", tmp_path / "losses.png")  # fmt: skip
     study = json.loads((tmp_path / "losses.json").read_text())
-    assert list(study["losses"]) == ["MSE", "L1", "feature loss", "without grid term"]
+    assert list(study["losses"]) == ["MSE", "L1", "feature loss", "features alone"]
     assert all(row["top_octave"] > 0 and row["grid"] > 0 for row in study["losses"].values())
     assert Image.open(tmp_path / "losses.png").width > 1000
 

@@ -16,8 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import TrainingError
-from zoo.train.loop import Task, Trainer
+from zoo.train.loop import Trainer
 from zoo.train.recipe import Recipe, Stage
+from zoo.train.task import Task
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -31,26 +31,7 @@ from zoo.train.checkpoints import load_checkpoint, save_checkpoint
 from zoo.train.freezing import named, train_only, unfreeze
 from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor, trainable_parameters
 from zoo.train.recipe import Recipe, Stage
-
-S = TypeVar("S", bound=Stage, contravariant=True)
-
-
-class Task(Protocol[S]):
-    """What the loop needs to know of a job.
-
-    `score` is the metric that picks the best weights; it may be another one in each stage.
-    """
-
-    score: str
-
-    def batch(self, stage: S, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, decided by the generator's state alone."""
-
-    def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """A scalar."""
-
-    def validate(self, model: nn.Module) -> dict[str, float]:
-        """Metrics of a model in eval mode, higher is better."""
+from zoo.train.task import Task
 
 
 class Trainer:
