@@ -153,9 +153,9 @@ register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="bee558b56d98b0de5914c7a40bffa590a8d5d7b3be16776b7ed65c6026534f5f",
+        sha256="9cbe72f45e623c4d7fabd31a2e555412584ff2b89af56d047a2a584371fd5f36",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_finer.yaml", version=4),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_finer.yaml", version=5),
     ),
     default=True,
 )
