@@ -77,6 +77,7 @@ def test_shipped_files_are_those_declared():
             assert (hashlib.sha256(content).hexdigest(), len(content)) == (entry.sha256, entry.size)
     assert set(weights.index()) == {entry.name for entry in declared}
     assert {path.name for path in weights.PRETRAINED.iterdir()} == {
+        "README.md",
         "index.json",
         *(entry.file for entry in declared if entry.file),
     }
