@@ -74,7 +74,7 @@ def train(
     encoder_weights: Annotated[
         str | None, typer.Option(help="'default' or a *.safetensors file; else the recipe's.")
     ] = None,
-    time_limit: TimeLimit = "1000h",
+    time_limit: TimeLimit = None,
     resume: Resume = False,
     find_lr: Annotated[
         bool, typer.Option("--find-lr", help="Suggest a learning rate; OUT/find_lr.png shows why.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import re
 import tempfile
 from collections.abc import Sequence
@@ -31,14 +32,6 @@ from zoo.train.recipe import Recipe
 from zoo.train.task import Task
 from zoo.weights import get_weights
 
-# What the commands that train take.
-RunFolder = Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")]
-TimeLimit = Annotated[str, typer.Option(help="End in order after 90s, 25m, 1.5h.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
-Smoke = Annotated[
-    bool, typer.Option("--smoke", help="The whole path in a minute, on generated images.")
-]
-
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -50,9 +43,22 @@ def seconds(text: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-def fit(trainer: Trainer, task: Task[Any], *, time_limit: str, resume: bool) -> None:
+# What the commands that train take.
+RunFolder = Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")]
+TimeLimit = Annotated[
+    float | None,
+    typer.Option(parser=seconds, metavar="TIME", help="End in order after 90s, 25m, 1.5h."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
+Smoke = Annotated[
+    bool, typer.Option("--smoke", help="The whole path in a minute, on generated images.")
+]
+
+
+def fit(trainer: Trainer, task: Task[Any], *, time_limit: float | None, resume: bool) -> None:
     """Train, and say how far it came and where the run is."""
-    done = trainer.fit(task, time_limit=seconds(time_limit), resume=resume)
+    limit = math.inf if time_limit is None else time_limit
+    done = trainer.fit(task, time_limit=limit, resume=resume)
     end = "Finished" if done else "Stopped in time"
     trainer.accelerator.print(f"{end} at step {trainer.step}: {trainer.folder}")
 

@@ -53,7 +53,7 @@ def train(
     feature_weights: Annotated[
         str | None, typer.Option(help="*.safetensors file of the feature loss's network.")
     ] = None,
-    time_limit: TimeLimit = "1000h",
+    time_limit: TimeLimit = None,
     resume: Resume = False,
     smoke_test: Smoke = False,
 ) -> None:

@@ -105,3 +105,16 @@ def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
     assert "no model called 'srresnet_x3'" in str(unknown.exception)
     nowhere = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Three")
     assert "The set Three is in neither" in str(nowhere.exception)
+
+
+def test_time_limit(script: ModuleType, tmp_path: Path) -> None:
+    recipe = SCRIPT.parent / "recipes" / "srresnet_x2.yaml"
+    arguments = ("train", recipe, "--smoke", "--out", tmp_path / "run", "--time-limit")
+    outcome = run(script, *arguments, "5x")
+    assert outcome.exit_code == 2
+    assert "'5x' is no duration" in outcome.output
+    assert not (tmp_path / "run").exists()
+    outcome = run(script, *arguments, "0.1s")
+    assert outcome.exit_code == 0, outcome.output
+    assert "Stopped in time at step" in outcome.output
+    assert (tmp_path / "run" / "last.pt").is_file()

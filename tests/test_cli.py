@@ -94,6 +94,25 @@ def test_verify_measures(weights: Path, data: Path) -> None:
     assert "Set5" in result.stdout
 
 
+def test_verify_compares_with_what_is_published(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "sets" / "Mine").mkdir(parents=True)
+    photograph(48, 32).save(tmp_path / "sets" / "Mine" / "a.png")
+    arguments = ("verify", "tiny_for_cli", "--data", tmp_path / "sets", "--sets", "Mine")
+    unpublished = run(*arguments)
+    assert unpublished.status == 0
+    line = next(line for line in unpublished.stdout.splitlines() if "psnr_y" in line)
+    measured = float(line.split()[-2])
+    assert line.split() == ["Mine", "psnr_y", f"{measured:.5f}", "-"]
+    for published, status in ((measured, 0), (measured + 0.1, 1)):
+        entry = {"tiny_for_cli.one": {"metrics": {"Mine": {"psnr_y": published}}}}
+        monkeypatch.setattr("zoo.weights.index", lambda entry=entry: entry)
+        result = run(*arguments)
+        assert result.status == status
+        assert ("differs" in result.stdout) == bool(status)
+
+
 def test_verify_goes_on_without_the_data_of_one_task(weights: Path) -> None:
     nowhere = weights.parent / "nowhere"
     assert run("verify", "tiny_for_cli", "--data", nowhere).status == 1

@@ -163,6 +163,7 @@ def test_folders_that_cannot_be_used(tiny_upscaler: Path, tmp_path: Path) -> Non
     result = run("upscale", tmp_path / "missing.png", "-o", tmp_path / "big", "-m", tiny_upscaler)
     assert result.status == 1
     assert "no such file" in result.stderr
+    assert not (tmp_path / "big").exists()
 
 
 def test_max_pixels(tiny_upscaler: Path, tmp_path: Path) -> None:

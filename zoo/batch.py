@@ -38,9 +38,10 @@ def parse_format(text: str) -> str:
 class Outputs:
     """Where results go: one file into a file, anything else into a folder, structure kept.
 
-    inputs: files and folders. out: a folder, made if missing; or a file name for a single file.
-    format: in FORMATS; None keeps the format of each source.
-    Raises InputError for a file name of another format, ImageError for a folder that can't be made.
+    inputs: files and folders. out: a folder, made with the first result if missing; or a file name
+    for a single file. format: in FORMATS; None keeps the format of each source.
+    Raises InputError for a file name of another format, ImageError for a folder that can't be made
+    or written to.
     """
 
     def __init__(self, inputs: list[Path], out: str, format: str | None) -> None:
@@ -59,7 +60,7 @@ class Outputs:
         elif len(inputs) > 1 and self.out.suffix.lower() in _SUFFIXES and not self.out.is_dir():
             raise InputError(f"{out} names one picture, and there are several: name a folder.")
         self._taken: dict[Path, Path] = {}
-        _make(self.out.parent if self.is_file else self.out)
+        _check_folder(self.out.parent if self.is_file else self.out)
 
     def find(self) -> list[tuple[Path, Path]]:
         """Return the sources as `find_images` does, without earlier results that lie among them."""
@@ -88,7 +89,7 @@ class Outputs:
             raise ImageError(f"{source}: its result would replace that of {first}, {target}.")
         if target.exists() and target.samefile(source):
             raise ImageError(f"{source}: the result would replace it; choose another folder.")
-        _make(target.parent)
+        make_folder(target.parent)
         return target, format
 
 
@@ -145,12 +146,21 @@ def run(
     return _INTERRUPTED if interrupted else int(failed > 0)
 
 
-def _make(folder: Path) -> None:
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it; ImageError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ImageError(f"{folder}: the folder can't be made ({error.strerror}).") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse, before the work, a folder for results that could not be made or written to."""
+    absolute = folder.absolute()
+    there = next(path for path in (absolute, *absolute.parents) if path.exists())
+    if not there.is_dir():
+        raise ImageError(f"{folder}: the folder can't be made ({there} is a file).")
+    if not os.access(there, os.W_OK | os.X_OK):
         raise ImageError(f"{folder}: the folder can't be written to.")
 
 

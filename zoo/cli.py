@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 import zoo
 from zoo.errors import DataError, InputError, OptionError, UnknownNameError, ZooError
@@ -75,14 +74,9 @@ def list_(
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Only with weights.")] = False,
 ) -> None:
     """List the models."""
-    from zoo.registry import get_model
+    from zoo.catalogue import overview
 
-    table = Table("model", "task", "parameters", "weights", box=None, pad_edge=False)
-    table.columns[2].justify = "right"
-    for name in zoo.list_models(pattern, pretrained=pretrained):
-        tags = ", ".join(weights.partition(".")[2] for weights in zoo.list_weights(name))
-        table.add_row(name, get_model(name).task, f"{_parameters(name):,}", tags or "-")
-    console.print(table)
+    console.print(overview(pattern, pretrained=pretrained))
 
 
 @app.command()
@@ -90,32 +84,10 @@ def info(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or model.tag.")],
 ) -> None:
     """Show a model and its weights: what for, data, licence, metrics."""
-    from zoo.registry import get_model
+    from zoo.catalogue import description
 
-    model = get_model(name.partition(".")[0])
-    known = [zoo.get_weights(name).name] if "." in name else zoo.list_weights(name)
-    options = ", ".join(f"{key}={value!r}" for key, value in model.options.items())
-    console.print(f"[bold]{model.name}[/]  {model.task}", highlight=False)
-    console.print((model.build.__doc__ or "").partition("\n")[0], markup=False, highlight=False)
-    _facts({"parameters": f"{_parameters(model.name):,}", "options": options or "none"})
-    for full_name in known:
-        weights = zoo.get_weights(full_name)
-        meta = weights.meta
-        console.print(f"\n[bold]{weights.name}[/]  version {meta.version}", highlight=False)
-        _facts(
-            {
-                "licence": meta.license,
-                "training data": f"{meta.training_data} ({meta.training_data_terms})",
-                "recipe": meta.recipe,
-                **meta.options,
-                "parameters": f"{_parameters(model.name, **meta.options):,}",
-                "size": f"{weights.size:,} bytes",
-                "sha256": weights.sha256,
-                **_flat(weights.metrics),
-            }
-        )
-    if not known:
-        console.print("\nNo weights: train it with its recipe, or bring your own.")
+    for part in description(name):
+        console.print(part, highlight=False)
 
 
 @app.command()
@@ -223,8 +195,8 @@ def verify(
     ] = None,
     sets: Annotated[list[str], typer.Option(help="Benchmark sets to measure on.")] = ["Set5"],  # noqa: B006
 ) -> None:
-    """Check the sha256 of weights and load them."""
-    from zoo.verify import check, measure, select
+    """Check the sha256 of weights, load them, and with --data measure what is published of them."""
+    from zoo.verify import check, measure, select, table
 
     failed = measured = 0
     for weights in select(name):
@@ -239,11 +211,14 @@ def verify(
         if data is None:
             continue
         try:
-            console.print(measure(weights, model, data, sets))
-            measured += 1
+            figures = measure(weights, model, data, sets)
         except DataError as error:  # a folder seldom holds the data of both tasks
             failed += name is not None
             console.print(f"not measured: {error}", markup=False, highlight=False)
+            continue
+        console.print(table(figures, weights.name))
+        measured += 1
+        failed += not all(figure.agrees for figure in figures)
     raise typer.Exit(int(failed > 0 or (data is not None and not measured)))
 
 
@@ -260,32 +235,6 @@ def demo(
     from zoo.demo import run_demo
 
     raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
-
-
-def _parameters(name: str, **options: Any) -> int:
-    import torch
-
-    with torch.device("meta"):  # shapes only
-        model = zoo.create_model(name, **options)
-    return sum(parameter.numel() for parameter in model.parameters())
-
-
-def _facts(facts: dict[str, object]) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="dim", no_wrap=True)
-    table.add_column(overflow="fold")
-    for key, value in facts.items():
-        table.add_row(key, str(value))
-    console.print(table, markup=False)
-
-
-def _flat(metrics: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested figures as one level: {"Set5": {"psnr_y": 38}} becomes {"Set5 psnr_y": 38}."""
-    flat: dict[str, object] = {}
-    for key, value in metrics.items():
-        label = f"{prefix} {key}".strip()
-        flat |= _flat(value, label) if isinstance(value, dict) else {label: value}
-    return flat
 
 
 if __name__ == "__main__":

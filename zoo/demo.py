@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from zoo.batch import Outputs, run
+from zoo.batch import Outputs, make_folder, run
 from zoo.comparison import PANEL, Part, Row, busiest, draw
 from zoo.errors import ImageError, MissingDependencyError
 from zoo.images import Picture, check_output, from_pil, read_image, write_image
@@ -33,6 +33,7 @@ def run_demo(images: list[Path], out: Path, model: str, *, overwrite: bool = Fal
     """
     upscaler = Upscaler(model)
     outputs = Outputs(images, f"{out}/", None)
+    make_folder(out)
     comparison = out / "comparison.png"
     check_output(Picture(np.zeros((1, 1, 3), np.uint8)), comparison, overwrite=overwrite)
     rows: list[Row] = []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from rich.table import Table
 from torch import nn
@@ -13,6 +14,24 @@ from zoo.predict import upscale
 from zoo.registry import create_model, get_model, list_models
 from zoo.segmenter import Segmenter
 from zoo.weights import Weights, get_weights, list_weights
+
+_ROUNDING = 5e-4  # 0.02 dB of 38, 0.0005 of a Dice coefficient of 0.99
+
+
+class Figure(NamedTuple):
+    """One metric on one set: as measured now and as published, None where it is not."""
+
+    set: str
+    metric: str
+    measured: float
+    published: float | None
+
+    @property
+    def agrees(self) -> bool:
+        """Whether both are the same but for what other processors and libraries round off."""
+        return self.published is None or math.isclose(
+            self.measured, self.published, rel_tol=_ROUNDING
+        )
 
 
 def select(name: str | None) -> list[Weights]:
@@ -36,24 +55,33 @@ def check(weights: Weights) -> nn.Module:
     return create_model(weights.name).eval()
 
 
-def measure(weights: Weights, model: nn.Module, data: Path, sets: list[str]) -> Table:
-    """Return a table of figures, measured now and as published with the weights.
+def measure(weights: Weights, model: nn.Module, data: Path, sets: list[str]) -> list[Figure]:
+    """Return the figures that are published with the weights as they come out now.
 
     data: for super-resolution the folder of the benchmark sets, of which `sets` are measured; for
         segmentation Carvana's, of which the lesson's validation cars are.
+    Raises DataError where the data are not there.
     """
-    table = Table("set", "metric", "measured", "published", title=weights.name)
     if get_model(weights.architecture).task == "super-resolution":
         measured = _enlargement(model, data, sets)
     else:
         measured = _masks(model, data)
-    for title, figures in measured.items():
-        published = weights.metrics.get(title, {})
-        for metric, figure in figures.items():
-            if metric not in ("seconds", "images"):
-                shown = f"{published[metric]:.5f}" if metric in published else "-"
-                table.add_row(title, metric, f"{figure:.5f}", shown)
-    return table
+    return [
+        Figure(title, metric, figure, weights.metrics.get(title, {}).get(metric))
+        for title, figures in measured.items()
+        for metric, figure in figures.items()
+        if metric not in ("seconds", "images")
+    ]
+
+
+def table(figures: list[Figure], title: str) -> Table:
+    """One row a figure; those that differ from what is published say so."""
+    grid = Table("set", "metric", "measured", "published", "", title=title, box=None)
+    for figure in figures:
+        published = "-" if figure.published is None else f"{figure.published:.5f}"
+        mark = "" if figure.agrees else "[red]differs[/]"
+        grid.add_row(figure.set, figure.metric, f"{figure.measured:.5f}", published, mark)
+    return grid
 
 
 def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dict[str, Any]]:
