@@ -68,6 +68,28 @@ def test_a_batch_is_decided_by_the_generator() -> None:
     assert not torch.equal(first[0], other[0])
 
 
+@pytest.mark.parametrize("scale", [1, 2])
+def test_of_several_candidates_the_one_with_most_to_learn_is_taken(scale: int) -> None:
+    """Of a picture that is flat but for its right end, patches show that end."""
+    small = np.full((12, 40, 3), 100, np.uint8)
+    target = small.repeat(scale, 0).repeat(scale, 1)
+    target[:, -5 * scale :] += noise(12 * scale, 5 * scale) // 2
+    patches = PairedPatches([Pair("a", target, small)], scale=scale)
+    missed = patches.misses.view(12, 40)
+    assert (missed[:, :35] == 0).all()
+    torch.testing.assert_close(
+        missed[:, 35:].mean(), torch.tensor(np.abs(target - 100.0)[:, -5 * scale :].mean()).float()
+    )
+
+    def shares(candidates: int) -> float:
+        generator = torch.Generator().manual_seed(0)
+        _, cut = patches.batch(200, 4, generator, candidates=candidates)
+        return float((cut.flatten(1).std(1) > 0.01).float().mean())
+
+    assert shares(1) == pytest.approx(5 / 37, abs=0.05)  # 5 of the 37 places reach the end
+    assert shares(4) == pytest.approx(1 - (32 / 37) ** 4, abs=0.08)
+
+
 def test_odd_sizes_are_cropped_and_degraded(tmp_path: Path) -> None:
     file = save(noise(37, 50), tmp_path / "a.png")
     pair = load_pair(file, scale=4)

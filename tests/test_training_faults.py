@@ -10,7 +10,7 @@ from tiny_sr import Constant, write_recipe
 
 import zoo
 from zoo.errors import RecipeError, TrainingError
-from zoo.train.checkpoints import load_checkpoint
+from zoo.train.checkpoints import load_checkpoint, save_checkpoint
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import SRRecipe
@@ -50,6 +50,17 @@ def test_another_recipe_does_not_go_on_with_a_run(tmp_path: Path) -> None:
     other = recipe.model_copy(update={"ema": 0.5})
     with pytest.raises(TrainingError, match=r"another recipe.*: ema was 0\.\d+ and is 0\.5\."):
         Trainer(model, other, tmp_path / "run").fit(Constant(), resume=True)
+
+
+def test_a_run_older_than_a_key_of_recipes_goes_on(tmp_path: Path) -> None:
+    recipe = load_recipe(write_recipe(tmp_path), SRRecipe)
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    assert not Trainer(model, recipe, tmp_path / "run").fit(Constant(), time_limit=0)
+    state = load_checkpoint(tmp_path / "run" / "last.pt")
+    for stage in state["recipe"]["stages"]:
+        del stage["candidates"]
+    save_checkpoint(tmp_path / "run" / "last.pt", state)
+    assert Trainer(model, recipe, tmp_path / "run").fit(Constant(), resume=True)
 
 
 def test_a_run_in_the_way_is_not_overwritten(tmp_path: Path) -> None:

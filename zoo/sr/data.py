@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -117,29 +119,53 @@ class PairedPatches:
                     f"smaller than the patch of {patch} pixels."
                 )
 
-    def batch(self, size: int, patch: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    @cached_property
+    def misses(self) -> Tensor:
+        """What bilinear enlargement misses of the target, a mean over the pixels that each input
+        pixel becomes: float32 `[input pixels]`, in 1/255.
+        """
+        missed = torch.empty(len(self.inputs), device=self.device)
+        for start, (height, width) in zip(self.starts.tolist(), self.sizes.tolist(), strict=True):
+            end, scale = start + height * width, self.scale
+            x = self.inputs[start:end].view(1, height, width, 3).permute(0, 3, 1, 2).float()
+            target = self.targets[start * scale**2 : end * scale**2]
+            y = target.view(1, height * scale, width * scale, 3).permute(0, 3, 1, 2)
+            error = (F.interpolate(x, scale_factor=scale, mode="bilinear") - y).abs().mean(1)
+            missed[start:end] = F.avg_pool2d(error, scale).flatten()
+        return missed
+
+    def batch(
+        self, size: int, patch: int, generator: torch.Generator, *, candidates: int = 1
+    ) -> tuple[Tensor, Tensor]:
         """Cuts `size` patches, each from a random image, at a random place, flipped and turned.
 
         Args:
             size: patches in the batch.
             patch: side of the input patch in pixels.
             generator: its state decides all.
+            candidates: random places for each patch, of which the one is taken that bilinear
+                enlargement misses most: there is more to learn (after Wang et al., "SamplingAug",
+                arXiv:2111.15185).
 
         Returns:
             inputs `[size, 3, patch, patch]` and targets `[size, 3, scale·patch, scale·patch]`,
             float32 in [0, 1], on the device of the pixels.
         """
 
-        def uniform() -> Tensor:
+        def uniform(*shape: int) -> Tensor:
             drawn = torch.rand(
-                size, generator=generator, device=generator.device, dtype=torch.float64
+                *shape, size, generator=generator, device=generator.device, dtype=torch.float64
             )
             return drawn.to(self.device)
 
         image = (uniform() * len(self.names)).long()
         height, width = self.sizes[image].unbind(1)
-        top = (uniform() * (height - patch + 1)).long()
-        left = (uniform() * (width - patch + 1)).long()
+        top = (uniform(candidates) * (height - patch + 1)).long()  # [candidates, size]
+        left = (uniform(candidates) * (width - patch + 1)).long()
+        if candidates > 1:
+            best = self._missed(image, top, left, patch).argmax(dim=0, keepdim=True)
+            top, left = top.gather(0, best), left.gather(0, best)
+        top, left = top[0], left[0]
         flips = torch.stack([uniform() < 0.5 for _ in range(3)])  # rows, columns, transpose
 
         inputs = gather(self.inputs, self.starts[image], width, top, left, flips, patch)
@@ -149,6 +175,14 @@ class PairedPatches:
             self.targets, start, width * scale, top * scale, left * scale, flips, patch * scale
         )
         return inputs, targets
+
+    def _missed(self, image: Tensor, top: Tensor, left: Tensor, patch: int) -> Tensor:
+        """Sums of `misses` over the patches at `top` and `left`, `[candidates, size]`."""
+        line = torch.arange(patch, device=self.device)
+        width = self.sizes[image, 1]
+        corner = self.starts[image] + top * width + left
+        offsets = line[:, None] * width[:, None, None] + line  # [size, patch, patch]
+        return self.misses[corner[..., None, None] + offsets].sum((-2, -1))
 
 
 def gather(

@@ -6,12 +6,13 @@ import json
 import math
 import time
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
+from pydantic import ValidationError
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -233,8 +234,10 @@ class Trainer:
 
     def _load(self) -> None:
         state = load_checkpoint(self.checkpoint)
-        recipe = self.recipe.model_dump(mode="json")
-        for key, value in state["recipe"].items():
+        recipe, earlier = self.recipe.model_dump(mode="json"), state["recipe"]
+        with suppress(ValidationError):  # keys that are newer than the run
+            earlier = type(self.recipe).model_validate(earlier).model_dump(mode="json")
+        for key, value in earlier.items():
             if recipe.get(key) != value:
                 raise TrainingError(
                     f"{self.folder} holds a run of another recipe, so it can't go on by this one:"

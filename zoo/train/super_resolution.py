@@ -26,9 +26,12 @@ from zoo.train.recipe import Recipe, Section, Stage
 
 
 class SRStage(Stage):
-    """A stage with the side of its input patches in pixels."""
+    """A stage with the side of its input patches in pixels, and the number of random places that
+    each is chosen from, see `zoo.sr.data.PairedPatches.batch`.
+    """
 
     patch: int = Field(gt=0)
+    candidates: int = Field(default=1, gt=0)
 
 
 class FeatureSection(Section):
@@ -175,7 +178,7 @@ class SuperResolution:
             self.measure, self.score = PIXEL_LOSSES[recipe.loss], "psnr_y"
 
     def batch(self, stage: SRStage, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        return self.patches.batch(stage.batch, stage.patch, generator)
+        return self.patches.batch(stage.batch, stage.patch, generator, candidates=stage.candidates)
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         return self.measure(prediction, target)
