@@ -95,7 +95,8 @@ def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]
     Scores of segmentation are of one size of square; the last stage's size counts.
     """
     scores = ("minus_feature_loss", "psnr_y", "dice_pooled@")  # a feature loss before PSNR
-    metric = next(key for score in scores for key in history[-1] if key.startswith(score))
+    keys = [key for row in reversed(history) for key in row]
+    metric = next(key for score in scores for key in keys if key.startswith(score))
     return metric, [row for row in history if metric in row]
 
 

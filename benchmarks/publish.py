@@ -39,9 +39,16 @@ def weights(
     continues: Annotated[
         bool, typer.Option("--continues", help="The run began with the weights that it replaces.")
     ] = False,
+    mean_with: Annotated[
+        Path | None, typer.Option(help="Another run: take the mean of the best weights of both.")
+    ] = None,
 ) -> None:
     """Write a run's best weights as PRETRAINED/NAME.safetensors, and its curve; print the facts."""
     model = zoo.load_model(folder / "best")
+    if mean_with is not None:
+        other = dict(zoo.load_model(mean_with / "best").named_parameters())
+        for key, parameter in model.named_parameters():
+            parameter.data.lerp_(other[key].data, 0.5)
     trained = {key for key, _ in model.named_parameters()}
     state = {  # buffers, such as statistics of batch norm, keep their precision
         key: value.to(torch.float16) if key in trained else value

@@ -153,9 +153,9 @@ register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="9cbe72f45e623c4d7fabd31a2e555412584ff2b89af56d047a2a584371fd5f36",
+        sha256="9f348fe9174bd7534efeeaefc00bbfdba63fcbff92252b719ab05da680d17d14",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_finer.yaml", version=5),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_mse.yaml", version=6),
     ),
     default=True,
 )
