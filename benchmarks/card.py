@@ -120,11 +120,13 @@ def training(declared: Weights, folder: Path) -> str:
     best = max((row for row in rows if row.get("run", 0) == last), key=lambda row: row[metric])
     start = yaml.safe_load((ROOT / recipe).read_text())["model"].get("start")
     begin = f", which begins with `{start}`" if start else ""
+    mean = ", and are published as the mean with those that the recipe names"
     figure = f"{best[metric]:.2f} dB" if metric == "psnr_y" else f"{metric} {best[metric]:.5f}"
     return (
         f"[{recipe}]({recipe}){begin}; {history[-1]['step']:,} steps"
         f"{' with those of the runs before' if last else ''}; the averaged weights of step "
-        f"{best['step']:,} did best on the photographs set aside ({figure}). "
+        f"{best['step']:,} did best on the photographs set aside ({figure})"
+        f"{mean if 'mean_of_runs' in history[-1] else ''}. "
         f"[Curve](docs/curves/{name}.svg), [its figures](benchmarks/results/{name}.history.json)."
     )
 

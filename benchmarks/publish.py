@@ -62,6 +62,8 @@ def weights(
         earlier = json.loads(curve.read_text())
         done, run = earlier[-1]["step"], earlier[-1].get("run", 0) + 1
         history = earlier + [{**row, "step": row["step"] + done, "run": run} for row in history]
+    if mean_with is not None:
+        history[-1]["mean_of_runs"] = 2
     write_json(curve, history)
     plot_curve(history, ROOT / "docs" / "curves" / f"{name}.svg")
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')
