@@ -46,18 +46,20 @@ class Outputs:
 
     def __init__(self, inputs: list[Path], out: str, format: str | None) -> None:
         self.inputs, self.out, self.format = inputs, Path(out), format
+        # is_dir() and exists() raise where a folder above can't be entered; os.access does not.
+        is_folder = os.access(out, os.F_OK) and self.out.is_dir()
         self.is_file = (
             len(inputs) == 1
             and not inputs[0].is_dir()
             and self.out.suffix != ""
             and not out.endswith(("/", os.sep))
-            and not self.out.is_dir()
+            and not is_folder
         )
         if self.is_file:
             self.format = parse_format(self.out.suffix)
             if format not in (None, self.format):
                 raise InputError(f"--format {format} contradicts the name {out}.")
-        elif len(inputs) > 1 and self.out.suffix.lower() in _SUFFIXES and not self.out.is_dir():
+        elif len(inputs) > 1 and self.out.suffix.lower() in _SUFFIXES and not is_folder:
             raise InputError(f"{out} names one picture, and there are several: name a folder.")
         self._taken: dict[Path, Path] = {}
         _check_folder(self.out.parent if self.is_file else self.out)
@@ -157,7 +159,7 @@ def make_folder(folder: Path) -> None:
 def _check_folder(folder: Path) -> None:
     """Refuse, before the work, a folder for results that could not be made or written to."""
     absolute = folder.absolute()
-    there = next(path for path in (absolute, *absolute.parents) if path.exists())
+    there = next(path for path in (absolute, *absolute.parents) if os.access(path, os.F_OK))
     if not there.is_dir():
         raise ImageError(f"{folder}: the folder can't be made ({there} is a file).")
     if not os.access(there, os.W_OK | os.X_OK):
