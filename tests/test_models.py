@@ -148,18 +148,6 @@ def test_its_halo_is_all_that_a_pixel_sees(halo_model: zoo.ZooModel) -> None:
     assert seen.abs().max() <= halo
 
 
-def test_exports(tiny_model: zoo.ZooModel) -> None:
-    """torch.export with free height, width and batch gives the same figures at other sizes."""
-    dim = torch.export.Dim.DYNAMIC
-    exported = torch.export.export(
-        tiny_model, (image(2, 3, 40, 50),), dynamic_shapes=({0: dim, 2: dim, 3: dim},)
-    )
-    for size in [(33, 71), (64, 96), (64, 45)]:
-        x = image(3, 3, *size)
-        with torch.no_grad():
-            torch.testing.assert_close(exported.module()(x), tiny_model(x), atol=1e-5, rtol=1e-4)
-
-
 @pytest.mark.slow
 def test_compiles_whole(tiny_model: zoo.ZooModel) -> None:
     x = image(1, 3, 33, 40)

@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | segment | verify | demo."""
+"""The command line: zoo list | info | upscale | segment | export | verify | demo."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 import zoo
-from zoo.errors import DataError, InputError, OptionError, UnknownNameError, ZooError
+from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
 
 # torch is imported inside the commands: `zoo --help` shall not wait for it.
 
@@ -185,6 +185,29 @@ def segment(
 
 
 @app.command()
+def export(
+    model: Annotated[
+        str,
+        typer.Argument(metavar="MODEL", help="A name of `zoo list`, a saved folder or hf-hub:…."),
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="A file: *.onnx, or *.pt2 for torch.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Write a model for other programs: zoo export srresnet_x4 -o srresnet_x4.onnx"""
+    from zoo.export import export_model
+    from zoo.runtime import open_pretrained
+
+    net = open_pretrained(model)
+    error = export_model(net, out, overwrite=overwrite)
+    megabytes = out.stat().st_size / 1e6
+    console.print(
+        f"{net.source} → {out} ({megabytes:.1f} MB); results differ by {error:.1g} at most",
+        markup=False,
+        highlight=False,
+    )
+
+
+@app.command()
 def verify(
     name: Annotated[
         str | None, typer.Argument(help="A model or model.tag; all that are bundled if left out.")
@@ -196,30 +219,9 @@ def verify(
     sets: Annotated[list[str], typer.Option(help="Benchmark sets to measure on.")] = ["Set5"],  # noqa: B006
 ) -> None:
     """Check the sha256 of weights, load them, and with --data measure what is published of them."""
-    from zoo.verify import check, measure, select, table
+    from zoo.verify import run
 
-    failed = measured = 0
-    for weights in select(name):
-        try:
-            model = check(weights)
-        except ZooError as error:
-            failed += 1
-            console.print(f"[red]failed[/] {weights.name}: ", end="", highlight=False)
-            console.print(error, markup=False, highlight=False)
-            continue
-        console.print(f"[green]ok[/] {weights.name} {weights.sha256}", highlight=False)
-        if data is None:
-            continue
-        try:
-            figures = measure(weights, model, data, sets)
-        except DataError as error:  # a folder seldom holds the data of both tasks
-            failed += name is not None
-            console.print(f"not measured: {error}", markup=False, highlight=False)
-            continue
-        console.print(table(figures, weights.name))
-        measured += 1
-        failed += not all(figure.agrees for figure in figures)
-    raise typer.Exit(int(failed > 0 or (data is not None and not measured)))
+    raise typer.Exit(run(name, data, sets, console))
 
 
 @app.command()

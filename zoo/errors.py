@@ -42,6 +42,10 @@ class TrainingError(ZooError):
     """A training run that cannot go on."""
 
 
+class ExportError(ZooError):
+    """A model that cannot be written as a graph for other programs."""
+
+
 class MissingDependencyError(ZooError, ImportError):
     """An optional package that is needed and not installed."""
 

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from zoo.errors import DataError, ZooError
 from zoo.predict import upscale
 from zoo.registry import create_model, get_model, list_models
 from zoo.segmenter import Segmenter
@@ -32,6 +34,35 @@ class Figure(NamedTuple):
         return self.published is None or math.isclose(
             self.measured, self.published, rel_tol=_ROUNDING
         )
+
+
+def run(name: str | None, data: Path | None, sets: list[str], console: Console) -> int:
+    """Check weights, and with `data` measure them; say how it went, and return the exit status.
+
+    One damaged file never stops the rest. Raises UnknownNameError.
+    """
+    failed = measured = 0
+    for weights in select(name):
+        try:
+            model = check(weights)
+        except ZooError as error:
+            failed += 1
+            console.print(f"[red]failed[/] {weights.name}: ", end="", highlight=False)
+            console.print(error, markup=False, highlight=False)
+            continue
+        console.print(f"[green]ok[/] {weights.name} {weights.sha256}", highlight=False)
+        if data is None:
+            continue
+        try:
+            figures = measure(weights, model, data, sets)
+        except DataError as error:  # a folder seldom holds the data of both tasks
+            failed += name is not None
+            console.print(f"not measured: {error}", markup=False, highlight=False)
+            continue
+        console.print(table(figures, weights.name))
+        measured += 1
+        failed += not all(figure.agrees for figure in figures)
+    return int(failed > 0 or (data is not None and not measured))
 
 
 def select(name: str | None) -> list[Weights]:

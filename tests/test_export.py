@@ -1,0 +1,152 @@
+"""Models as files for other programs: the same results, honest metadata, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from commands import files, run
+from torch import Tensor, nn
+
+import zoo
+from zoo.errors import ExportError, InputError, MissingDependencyError
+from zoo.export import export_model
+from zoo.registry import get_model
+from zoo.sr.srresnet import SRResNet
+
+onnxruntime = pytest.importorskip("onnxruntime")  # of the extra `export`; `make test` installs it
+
+
+def opened(file: Path) -> Callable[[Tensor], Tensor]:
+    if file.suffix == ".pt2":
+        return torch.export.load(file).module()
+    session = onnxruntime.InferenceSession(file)
+    return lambda x: torch.from_numpy(session.run(["result"], {"image": x.numpy()})[0])
+
+
+@pytest.mark.parametrize("suffix", ["pt2", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_it_computes_the_same_for_any_size(
+    model_name: str, tiny_model: zoo.ZooModel, suffix: str, tmp_path: Path
+) -> None:
+    file = tmp_path / f"model.{suffix}"
+    assert export_model(tiny_model, file) < 1e-4
+    compute = opened(file)
+    smallest = (1, 1) if get_model(model_name).task == "super-resolution" else (33, 33)
+    for batch, size in [(1, smallest), (3, (33, 71)), (2, (64, 96)), (1, (97, 64))]:
+        x = torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(batch))
+        with torch.no_grad():
+            torch.testing.assert_close(compute(x), tiny_model(x), atol=1e-5, rtol=1e-4)
+
+
+def test_the_model_stays_as_it_was(tmp_path: Path) -> None:
+    model = zoo.create_model("srresnet_lesson_x2").train()  # with batch norm
+    model = model.to(torch.bfloat16, memory_format=torch.channels_last)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    export_model(nn.DataParallel(model), tmp_path / "model.pt2")
+    assert model.training
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+    assert opened(tmp_path / "model.pt2")(torch.rand(1, 3, 5, 6)).dtype == torch.float32
+
+
+def test_command_line(tiny_upscaler: Path, tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    result = run("export", tiny_upscaler, "-o", file)
+    assert result.status == 0, result.stderr
+    assert re.search(r"model\.onnx \(0\.\d MB\); results differ by \S+ at most", result.stdout)
+    session = onnxruntime.InferenceSession(file)
+    axes = [(each.name, each.shape) for each in (*session.get_inputs(), *session.get_outputs())]
+    assert axes == [
+        ("image", ["batch", 3, "height", "width"]),
+        ("result", ["batch", 3, "2*height", "2*width"]),
+    ]
+    facts = session.get_modelmeta().custom_metadata_map
+    assert facts["architecture"] == "srresnet_x2"
+    assert json.loads(facts["options"])["width"] == 8
+    assert str(tmp_path.parent) not in str(facts)  # no paths of this machine
+    x = torch.rand(2, 3, 17, 9)
+    with torch.no_grad():
+        expected = zoo.load_model(tiny_upscaler)(x)
+    torch.testing.assert_close(opened(file)(x), expected, atol=1e-5, rtol=1e-4)
+    assert files(tmp_path) == {"model.onnx"}
+
+    content = file.read_bytes()
+    again = run("export", tiny_upscaler, "-o", file)
+    assert again.status == 1
+    assert "the file exists" in again.stderr
+    assert file.read_bytes() == content
+
+
+def test_shipped_weights_name_themselves(tmp_path: Path) -> None:
+    assert run("export", "srresnet_x2", "-o", tmp_path / "x2.pt2").status == 0
+    extra = {"zoo.json": ""}
+    torch.export.load(tmp_path / "x2.pt2", extra_files=extra)
+    facts = json.loads(extra["zoo.json"])
+    weights = zoo.get_weights("srresnet_x2.psnr")
+    assert facts["weights"] == weights.name
+    assert facts["weights_sha256"] == weights.sha256
+    assert facts["licence"] == weights.meta.license
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "status"),
+    [
+        ("model.onx", r"must end in \.onnx or \.pt2\. Did you mean '\.onnx'\?", 2),
+        ("model", r"must end in \.onnx or \.pt2\.", 2),
+        ("nowhere/model.pt2", r"the folder \S+nowhere does not exist", 1),
+        ("folder.pt2", r"it is a folder", 1),
+    ],
+)
+def test_places_that_are_refused(
+    tiny_upscaler: Path, name: str, said: str, status: int, tmp_path: Path
+) -> None:
+    (tmp_path / "folder.pt2").mkdir()
+    result = run("export", tiny_upscaler, "-o", tmp_path / name)
+    assert result.status == status
+    assert re.search(said, result.stderr)
+    assert files(tmp_path) == set()
+
+
+def test_another_module_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="takes a model that create_model built, not a Conv2d"):
+        export_model(nn.Conv2d(3, 3, 3), tmp_path / "model.pt2")
+
+
+def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {"onnx": object(), "onnxscript": None, "onnxruntime": None}
+    monkeypatch.setattr("importlib.util.find_spec", found.get)
+    model = zoo.create_model("srresnet_x2", width=8, depth=1)
+    message = r"ONNX needs onnxscript, onnxruntime: pip install 'zoo-models\[export\]'"
+    with pytest.raises(MissingDependencyError, match=message):
+        export_model(model, tmp_path / "model.onnx")
+
+
+class Noisy(SRResNet):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + torch.rand_like(x[:, :1, :1, :1])
+
+
+class Undecided(SRResNet):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) if x.sum() > 0 else x
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [(Noisy, "its results differ from the model's by"), (Undecided, "can't be expressed")],
+)
+@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+def test_what_no_file_can_hold(
+    kind: type[SRResNet], said: str, suffix: str, tmp_path: Path, own_registry: None
+) -> None:
+    @zoo.register_model(task="super-resolution")
+    def odd() -> SRResNet:
+        return kind(2, width=4, depth=1)
+
+    with pytest.raises(ExportError, match=said) as caught:
+        export_model(odd(), tmp_path / f"model.{suffix}")
+    assert "\n" not in str(caught.value)
+    assert files(tmp_path) == set()
