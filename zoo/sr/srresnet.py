@@ -153,9 +153,9 @@ register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="9f348fe9174bd7534efeeaefc00bbfdba63fcbff92252b719ab05da680d17d14",
+        sha256="4e64bfc34353a17d7b5be52bf9cdce7107de78d8641289c42a73b1d805f5b8d2",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_mse.yaml", version=6),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_mse.yaml", version=7),
     ),
     default=True,
 )
