@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,3 +22,20 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def obstacle(path: Path, *, overwrite: bool) -> str | None:
+    """Return why `replacing(path)` would fail or must not be done, None if nothing is in the way.
+
+    An hour of work should not end in the news that the folder does not exist.
+    """
+    # is_dir() raises where a folder above can't be entered; os.access does not.
+    if not os.access(path.parent, os.F_OK) or not path.parent.is_dir():
+        return f"the folder {path.parent} does not exist."
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return f"the folder {path.parent} can't be written to."
+    if path.is_dir():
+        return "it is a folder, and a file is to be written."
+    if path.exists() and not overwrite:
+        return "the file exists; overwrite=True (--overwrite) replaces it."
+    return None

@@ -19,7 +19,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from zoo.atomic import replacing
+from zoo.atomic import obstacle, replacing
 from zoo.errors import ExportError, InputError, MissingDependencyError, ZooError, did_you_mean
 from zoo.statedict import unwrap
 from zoo.weights import get_weights, list_weights
@@ -53,7 +53,8 @@ def export_model(
         raise InputError(
             f"export_model takes a model that create_model built, not a {type(net).__name__}."
         )
-    _check_target(path, overwrite=overwrite)
+    if reason := obstacle(path, overwrite=overwrite):
+        raise ExportError(f"{path}: {reason}")
     net = copy.deepcopy(net).to("cpu", torch.float32).eval()
     net = net.to(memory_format=torch.contiguous_format)
     channels = int(getattr(net, "in_chans", 3))
@@ -145,18 +146,6 @@ def _write_pt2(model: nn.Module, image: Tensor, path: Path, facts: dict[str, str
 def _no_graph(path: Path, error: Exception) -> ZooError:
     reason = str(error).strip().partition("\n")[0]
     return ExportError(f"{path}: the model can't be expressed as a graph ({reason}).")
-
-
-def _check_target(path: Path, *, overwrite: bool) -> None:
-    """Raise ExportError for a file that could not be written, before the work."""
-    if not os.access(path.parent, os.F_OK) or not path.parent.is_dir():
-        raise ExportError(f"{path}: the folder {path.parent} does not exist.")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise ExportError(f"{path}: the folder {path.parent} can't be written to.")
-    if path.is_dir():
-        raise ExportError(f"{path}: it is a folder, and a file is to be written.")
-    if path.exists() and not overwrite:
-        raise ExportError(f"{path}: the file exists; overwrite=True (--overwrite) replaces it.")
 
 
 def _image(channels: int, batch: int, height: int, width: int) -> Tensor:

@@ -15,7 +15,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile
 
-from zoo.atomic import replacing
+from zoo.atomic import obstacle, replacing
 from zoo.errors import DataError, ImageError, InputError, ZooError, did_you_mean
 from zoo.formats import FORMATS, Format, check_format
 from zoo.large import read_deep, write_deep
@@ -154,14 +154,8 @@ def check_output(
     path = Path(path)
     try:
         check_format(picture, scale=scale)
-        if not path.parent.is_dir():
-            raise ImageError(f"the folder {path.parent} does not exist.")
-        if not os.access(path.parent, os.W_OK | os.X_OK):
-            raise ImageError(f"the folder {path.parent} can't be written to.")
-        if path.is_dir():
-            raise ImageError("it is a folder, and a file is to be written.")
-        if path.exists() and not overwrite:
-            raise ImageError("the file exists; overwrite=True (--overwrite) replaces it.")
+        if reason := obstacle(path, overwrite=overwrite):
+            raise ImageError(reason)
     except ZooError as error:
         raise type(error)(f"{path}: {error}") from error
     except OSError as error:
