@@ -35,7 +35,8 @@ def test_it_computes_the_same_for_any_size(
     file = tmp_path / f"model.{suffix}"
     assert export_model(tiny_model, file) < 1e-4
     compute = opened(file)
-    smallest = (1, 1) if get_model(model_name).task == "super-resolution" else (33, 33)
+    least = 32 if suffix == "onnx" else 33
+    smallest = (1, 1) if get_model(model_name).task == "super-resolution" else (least, least)
     for batch, size in [(1, smallest), (3, (33, 71)), (2, (64, 96)), (1, (97, 64))]:
         x = torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(batch))
         with torch.no_grad():

@@ -2,8 +2,8 @@
 
 export_model(zoo.create_model("srresnet_x4.psnr"), "srresnet_x4.onnx")
 
-The file takes batches of images of any size, as the model does, and nothing else needs to be known
-about it: what the numbers mean, and the licence of the weights, stand in its metadata.
+The file takes batches of images of any size, as the model does. What the numbers mean, and the
+licence of the weights, stand in its metadata.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.atomic import obstacle, replacing
-from zoo.errors import ExportError, InputError, MissingDependencyError, ZooError, did_you_mean
+from zoo.errors import ExportError, InputError, MissingDependencyError, did_you_mean
 from zoo.statedict import unwrap
 from zoo.weights import get_weights, list_weights
 
@@ -38,7 +38,8 @@ def export_model(
 
     model: one that `create_model` or `load_model` built, on any device; it stays as it is.
     file: its suffix decides. `.onnx` (extra `export`) has the input "image" and the output
-        "result"; `.pt2` is read by `torch.export.load`.
+        "result"; `.pt2` is read by `torch.export.load`, and of segmentation it takes images from
+        33 pixels a side, one more than the model: at 32 torch.export sees a graph of its own.
 
     Returns the largest difference between the results of the file and of the model, on images of
     two other sizes than the graph was recorded with.
@@ -86,11 +87,13 @@ def facts(model: nn.Module) -> dict[str, str]:
         else f"result: [batch, 3, {scale}·height, {scale}·width], {colours}, not clamped",
     }
     source = str(getattr(model, "source", None))  # a path is nobody else's business
-    if source in list_weights(architecture):
-        weights = get_weights(source)
-        result |= {"licence": weights.meta.license, "weights_sha256": weights.sha256}
-    if source in list_weights(architecture) or source.startswith("hf-hub:"):
+    if source.startswith("hf-hub:"):
         result["weights"] = source
+    elif source in list_weights(architecture):
+        weights = get_weights(source)
+        result["weights"] = source
+        result["weights_sha256"] = weights.sha256
+        result["licence"] = weights.meta.license
     return result
 
 
@@ -143,7 +146,7 @@ def _write_pt2(model: nn.Module, image: Tensor, path: Path, facts: dict[str, str
     return cast(Run, torch.export.load(path).module())
 
 
-def _no_graph(path: Path, error: Exception) -> ZooError:
+def _no_graph(path: Path, error: Exception) -> ExportError:
     reason = str(error).strip().partition("\n")[0]
     return ExportError(f"{path}: the model can't be expressed as a graph ({reason}).")
 
