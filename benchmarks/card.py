@@ -126,7 +126,7 @@ def training(declared: Weights, folder: Path) -> str:
         f"[{recipe}]({recipe}){begin}; {history[-1]['step']:,} steps"
         f"{' with those of the runs before' if last else ''}; the averaged weights of step "
         f"{best['step']:,} did best on the photographs set aside ({figure})"
-        f"{mean if 'mean_of_runs' in history[-1] else ''}. "
+        f"{mean if 'mean_of_models' in history[-1] else ''}. "
         f"[Curve](docs/curves/{name}.svg), [its figures](benchmarks/results/{name}.history.json)."
     )
 

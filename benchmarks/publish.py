@@ -23,6 +23,7 @@ from findings import readme_findings
 import zoo
 from zoo.atomic import replacing
 from zoo.download import sha256_of
+from zoo.runtime import open_pretrained
 from zoo.statedict import save_weights
 from zoo.weights import PRETRAINED, get_weights
 
@@ -40,15 +41,16 @@ def weights(
         bool, typer.Option("--continues", help="The run began with the weights that it replaces.")
     ] = False,
     mean_with: Annotated[
-        Path | None, typer.Option(help="Another run: take the mean of the best weights of both.")
+        list[str] | None,
+        typer.Option(help="A model, by name or folder: take the mean with it. Repeatable."),
     ] = None,
 ) -> None:
     """Write a run's best weights as PRETRAINED/NAME.safetensors, and its curve; print the facts."""
     model = zoo.load_model(folder / "best")
-    if mean_with is not None:
-        other = dict(zoo.load_model(mean_with / "best").named_parameters())
+    for count, other in enumerate(mean_with or [], start=2):
+        theirs = dict(open_pretrained(other).named_parameters())
         for key, parameter in model.named_parameters():
-            parameter.data.lerp_(other[key].data, 0.5)
+            parameter.data.lerp_(theirs[key].data, 1 / count)
     trained = {key for key, _ in model.named_parameters()}
     state = {  # buffers, such as statistics of batch norm, keep their precision
         key: value.to(torch.float16) if key in trained else value
@@ -62,8 +64,8 @@ def weights(
         earlier = json.loads(curve.read_text())
         done, run = earlier[-1]["step"], earlier[-1].get("run", 0) + 1
         history = earlier + [{**row, "step": row["step"] + done, "run": run} for row in history]
-    if mean_with is not None:
-        history[-1]["mean_of_runs"] = 2
+    if mean_with:
+        history[-1]["mean_of_models"] = 1 + len(mean_with)
     write_json(curve, history)
     plot_curve(history, ROOT / "docs" / "curves" / f"{name}.svg")
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')

@@ -79,13 +79,15 @@ def test_a_run_that_continues_lengthens_the_curve(
     assert [row.get("run", 0) for row in published] == [0, 0, 1, 1]
     assert read_weights(tmp_path / "net.tag.safetensors")["head.weight"].dtype == torch.float16
 
-    other = zoo.create_model("srresnet_x2", depth=1, width=8)
-    zoo.save_model(other, tmp_path / "other" / "best")
-    publish.weights(tmp_path / "run", "net.tag", mean_with=tmp_path / "other")
+    others = [zoo.create_model("srresnet_x2", depth=1, width=8) for _ in range(2)]
+    folders = [str(tmp_path / "second"), str(tmp_path / "third")]
+    for other, folder in zip(others, folders, strict=True):
+        zoo.save_model(other, folder)
+    publish.weights(tmp_path / "run", "net.tag", mean_with=folders)
     torch.testing.assert_close(
         read_weights(tmp_path / "net.tag.safetensors")["head.weight"].float(),
-        (model.head.weight + other.head.weight).detach() / 2,
+        sum(net.head.weight for net in (model, *others)).detach() / 3,
         atol=1e-3,
         rtol=1e-3,
     )
-    assert json.loads((tmp_path / "net.tag.history.json").read_text())[-1]["mean_of_runs"] == 2
+    assert json.loads((tmp_path / "net.tag.history.json").read_text())[-1]["mean_of_models"] == 3

@@ -153,9 +153,9 @@ register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="4e64bfc34353a17d7b5be52bf9cdce7107de78d8641289c42a73b1d805f5b8d2",
+        sha256="56ab4fdd4d8435f9b58caf656d76b7f7f7855fbd4de985e3e4e164d632c6eefa",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_mse.yaml", version=7),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_mse.yaml", version=8),
     ),
     default=True,
 )
