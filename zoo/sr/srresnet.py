@@ -196,9 +196,9 @@ register_weights(
     Weights(
         name="srresnet_x4.psnr",
         file="srresnet_x4.psnr.safetensors",
-        sha256="9578245544679f3e15ef570a1892740f7b21f119b19e45ed70fcc9af153df4d6",
+        sha256="9a20f9e4f8d4760d037e2875681c8105b05f2ee57acb05d00528b8623c762c8e",
         size=3_041_718,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml", version=2),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml", version=3),
     ),
     default=True,
 )
