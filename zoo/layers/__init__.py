@@ -1,0 +1,1 @@
+"""Parts that networks of both tasks share."""

@@ -1,0 +1,1 @@
+"""Photographs read, held and written without loss."""

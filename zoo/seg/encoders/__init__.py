@@ -1,0 +1,1 @@
+"""Any network as a pyramid of feature maps."""

@@ -1,0 +1,1 @@
+"""Photographs and their degraded versions, from disk to batches."""

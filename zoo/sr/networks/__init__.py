@@ -1,0 +1,4 @@
+"""Super-resolution networks; importing this package registers them."""
+
+from zoo.sr.networks import lesson as lesson
+from zoo.sr.networks import srresnet as srresnet

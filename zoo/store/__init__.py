@@ -1,0 +1,1 @@
+"""Files on disk and from the network, whole and verified."""
