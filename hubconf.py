@@ -217,8 +217,8 @@ def _create(
     name: str, pretrained: bool, weights: str | None, **options: typing.Any
 ) -> torch.nn.Module:
     """Create a model in eval mode; an option that is None is left to the weights, or to zoo."""
+    from zoo.create import create_model
     from zoo.errors import OptionError
-    from zoo.registry import create_model
 
     if weights is not None and not pretrained:
         raise OptionError(f"pretrained=False and weights={weights!r} contradict each other.")

@@ -9,9 +9,8 @@ from typing import Any
 import yaml
 from common import RESULTS, scored
 
-from zoo.registry import get_model, list_models
-from zoo.seg.evaluate import METRICS
-from zoo.weights import Weights, get_weights, list_weights
+from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
+from zoo.seg.measure.evaluate import METRICS
 
 ROOT = Path(__file__).parents[1]
 SR_SETS = ("Set5", "Set14", "B100")

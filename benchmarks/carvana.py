@@ -29,18 +29,19 @@ from common import (
     open_model,
     write_result,
 )
+from environment import environment
+from generated_cars import generate_cars
+from outlines import Prediction, draw
 from rich import print
 from rich.table import Table
 
-from zoo.atomic import replacing
+from zoo.create import create_model
 from zoo.errors import DataError, OptionError, RecipeError, ZooError
-from zoo.provenance import environment
-from zoo.registry import create_model, get_model
-from zoo.seg.evaluate import METRICS, PROTOCOL, evaluate, load_at, validation_pairs
-from zoo.seg.folders import Pair, find_problems, list_pairs
-from zoo.seg.gallery import Prediction, draw
-from zoo.seg.generated import generate_cars
-from zoo.segmenter import Segmenter
+from zoo.inference.segmenter import Segmenter
+from zoo.registry import get_model
+from zoo.seg.data.folders import Pair, find_problems, list_pairs
+from zoo.seg.measure.evaluate import METRICS, PROTOCOL, evaluate, load_at, validation_pairs
+from zoo.store.atomic import replacing
 from zoo.train.checkpoints import start_from
 from zoo.train.find_rate import find_rate, plot
 from zoo.train.loop import Trainer

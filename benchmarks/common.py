@@ -14,23 +14,22 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from spectrum import grid_power, top_octave
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from zoo.atomic import replacing
-from zoo.download import sha256_of
+from zoo.create import create_model, load_model
 from zoo.errors import TrainingError
-from zoo.hub import load_model
 from zoo.predict import upscale
-from zoo.registry import create_model
-from zoo.sources import WEIGHTS_FILE
-from zoo.sr.data import Pair
-from zoo.sr.metrics import rgb_to_y
-from zoo.sr.spectrum import grid_power, top_octave
+from zoo.registry import get_weights
+from zoo.sr.data.pairs import Pair
+from zoo.sr.measure.metrics import rgb_to_y
+from zoo.store.atomic import replacing
+from zoo.store.download import sha256_of
+from zoo.store.folder import WEIGHTS_FILE
 from zoo.train.loop import Trainer
 from zoo.train.recipe import Recipe
 from zoo.train.task import Task
-from zoo.weights import get_weights
 
 RESULTS = Path(__file__).parent / "results"
 

@@ -26,19 +26,19 @@ import timm
 import torch
 import typer
 from common import RESULTS
+from environment import environment
 from rich import print
 from rich.progress import track
 from rich.table import Table
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from zoo.atomic import replacing
-from zoo.provenance import environment
-from zoo.registry import create_model
-from zoo.seg.encoders import Encoder
-from zoo.seg.model import SegmentationModel
-from zoo.seg.timm_trunks import timm_trunk
-from zoo.seg.unet import UnetDecoder
+from zoo.create import create_model
+from zoo.seg.encoders.encoder import Encoder
+from zoo.seg.encoders.timm_trunks import timm_trunk
+from zoo.seg.networks.base import SegmentationModel
+from zoo.seg.networks.unet import UnetDecoder
+from zoo.store.atomic import replacing
 
 SIZE = (157, 211)
 FAMILIES = (

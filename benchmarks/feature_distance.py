@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from zoo.images import to_tensor
+from zoo.pictures.picture import to_tensor
 
 
 class FeatureDistance:
@@ -22,7 +22,7 @@ class FeatureDistance:
 
     Args:
         features: from images `[N, 3, H, W]`, float in [0, 1], to maps `[N, C, h, w]`, such as
-            `zoo.sr.feature_maps.FeatureMaps` or an encoder.
+            `zoo.sr.losses.feature_maps.FeatureMaps` or an encoder.
     """
 
     def __init__(self, features: Callable[[Tensor], Sequence[Tensor] | dict[str, Tensor]]) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from card import SR_SETS, result
 
-from zoo.weights import list_weights
+from zoo.registry import list_weights
 
 
 def readme_findings(folder: Path) -> str:

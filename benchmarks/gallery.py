@@ -16,13 +16,13 @@ import skimage.data
 import typer
 from rich import print
 
-from zoo.atomic import replacing
-from zoo.comparison import PANEL, Row, draw
 from zoo.errors import ZooError
-from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
-from zoo.sr.metrics import psnr_y
-from zoo.upscaler import Upscaler
-from zoo.weights import get_weights, list_weights
+from zoo.inference.upscaler import Upscaler
+from zoo.pictures.comparison import PANEL, Row, draw
+from zoo.registry import get_weights, list_weights
+from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
+from zoo.sr.measure.metrics import psnr_y
+from zoo.store.atomic import replacing
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCALES = (4, 2)

@@ -17,15 +17,15 @@ import torch
 import typer
 from accelerate import Accelerator
 from common import RESULTS, every, spectrum, train_briefly, write_result
+from environment import environment
 from rich import print
 
-from zoo.atomic import replacing
-from zoo.comparison import Row, draw
+from zoo.create import create_model
 from zoo.errors import ZooError
+from zoo.pictures.comparison import Row, draw
 from zoo.predict import upscale
-from zoo.provenance import environment
-from zoo.registry import create_model
-from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
+from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
+from zoo.store.atomic import replacing
 from zoo.train.checkpoints import start_from
 from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import FeatureSection, SRRecipe, SuperResolution

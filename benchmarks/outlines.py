@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.seg.metrics import boundary
+from zoo.seg.measure.metrics import boundary
 
 REAL, PREDICTED, BOTH = (0, 220, 90), (255, 30, 60), (255, 210, 0)  # RGB
 GAP, FOOT = 12, 34  # pixels

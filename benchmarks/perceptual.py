@@ -20,25 +20,25 @@ import numpy as np
 import torch
 import typer
 from common import RESULTS, write_result
+from environment import environment
+from feature_distance import FeatureDistance
 from numpy.typing import NDArray
 from rich import print
 from rich.table import Table
+from spectrum import grid_power, top_octave
 from tqdm import tqdm
 
+from zoo.create import create_model
 from zoo.errors import OptionError, ZooError
-from zoo.images import to_tensor
+from zoo.pictures.picture import to_tensor
 from zoo.predict import upscale
-from zoo.provenance import environment
-from zoo.registry import create_model
-from zoo.seg.encoders import make_encoder
-from zoo.sr.evaluate import SETS, benchmark_pairs, find_set
-from zoo.sr.feature_maps import FeatureMaps
-from zoo.sr.feature_nets import resnet50_to_layer2
-from zoo.sr.imresize import bicubic_upscale
-from zoo.sr.metrics import psnr_y, rgb_to_y, ssim_y
-from zoo.sr.perceptual import FeatureDistance
-from zoo.sr.spectrum import grid_power, top_octave
-from zoo.weights import get_weights, list_weights
+from zoo.registry import get_weights, list_weights
+from zoo.seg.encoders.encoder import make_encoder
+from zoo.sr.data.imresize import bicubic_upscale
+from zoo.sr.losses.feature_maps import FeatureMaps
+from zoo.sr.losses.feature_nets import resnet50_to_layer2
+from zoo.sr.measure.evaluate import SETS, benchmark_pairs, find_set
+from zoo.sr.measure.metrics import psnr_y, rgb_to_y, ssim_y
 
 PROTOCOL = (
     "psnr_y and ssim_y as in super_resolution.py; distance_NETWORK: squared distance of feature "

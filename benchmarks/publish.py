@@ -21,11 +21,11 @@ from common import RESULTS, scored
 from findings import readme_findings
 
 import zoo
-from zoo.atomic import replacing
-from zoo.download import sha256_of
-from zoo.runtime import open_pretrained
-from zoo.statedict import save_weights
-from zoo.weights import PRETRAINED, get_weights
+from zoo.create import load_model
+from zoo.registry import PRETRAINED, get_weights
+from zoo.store.atomic import replacing
+from zoo.store.download import sha256_of
+from zoo.store.state_dict import save_weights
 
 ROOT = Path(__file__).parents[1]
 NO_METRICS = ("seconds", "images")  # of a result's rows
@@ -48,7 +48,7 @@ def weights(
     """Write a run's best weights as PRETRAINED/NAME.safetensors, and its curve; print the facts."""
     model = zoo.load_model(folder / "best")
     for count, other in enumerate(mean_with or [], start=2):
-        theirs = dict(open_pretrained(other).named_parameters())
+        theirs = dict(load_model(other).named_parameters())
         for key, parameter in model.named_parameters():
             parameter.data.lerp_(theirs[key].data, 1 / count)
     trained = {key for key, _ in model.named_parameters()}

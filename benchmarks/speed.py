@@ -26,21 +26,21 @@ import numpy as np
 import skimage.data
 import torch
 import typer
+from environment import environment
 from numpy.typing import NDArray
 from PIL import Image
 from rich import print
 
-from zoo.atomic import replacing
-from zoo.download import sha256_of
+from zoo.create import create_model
 from zoo.errors import ZooError
-from zoo.hub import save_model
-from zoo.images import to_pixels, to_tensor
-from zoo.provenance import environment
-from zoo.registry import create_model
-from zoo.sr.imresize import bicubic_downscale, crop_to_multiple
-from zoo.sr.metrics import psnr_y
-from zoo.upscaler import Upscaler
-from zoo.weights import get_weights
+from zoo.inference.upscaler import Upscaler
+from zoo.pictures.picture import to_pixels, to_tensor
+from zoo.registry import get_weights
+from zoo.sr.data.imresize import bicubic_downscale, crop_to_multiple
+from zoo.sr.measure.metrics import psnr_y
+from zoo.store.atomic import replacing
+from zoo.store.download import sha256_of
+from zoo.store.folder import save_model
 
 RESULTS = Path(__file__).parent / "results"
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")

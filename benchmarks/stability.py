@@ -16,14 +16,15 @@ import torch
 import typer
 from accelerate import Accelerator
 from common import RESULTS, every, train_briefly, write_result
+from environment import environment
 from rich import print
 from torch import Tensor, nn
 
-from zoo.atomic import replacing
+from zoo.create import create_model
 from zoo.errors import ZooError
-from zoo.provenance import environment
-from zoo.registry import create_model, register_model
-from zoo.sr.srresnet import SRResNet
+from zoo.registry import register_model
+from zoo.sr.networks.srresnet import SRResNet
+from zoo.store.atomic import replacing
 from zoo.train.super_resolution import SRRecipe, SuperResolution
 
 PICTURE = Path(__file__).parents[1] / "docs" / "stability.png"

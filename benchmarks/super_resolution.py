@@ -27,16 +27,16 @@ from common import (
     open_model,
     write_result,
 )
+from environment import environment
 from PIL import Image
 from rich import print
 from rich.table import Table
 
+from zoo.create import create_model
 from zoo.errors import OptionError, RecipeError, ZooError
 from zoo.predict import upscale
-from zoo.provenance import environment
-from zoo.registry import create_model
-from zoo.sr.evaluate import PROTOCOL, SETS, evaluate, find_set
-from zoo.sr.imresize import bicubic_upscale
+from zoo.sr.data.imresize import bicubic_upscale
+from zoo.sr.measure.evaluate import PROTOCOL, SETS, evaluate, find_set
 from zoo.train.checkpoints import start_from
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe

@@ -23,22 +23,23 @@ import torch.nn.functional as F
 import typer
 from accelerate import Accelerator
 from common import RESULTS, cost, every, spectrum, train_briefly, write_result
+from environment import environment
 from numpy.typing import NDArray
 from rich import print
 from rich.table import Table
+from spectrum import grid_power
 from torch import Tensor, nn
 
-from zoo.atomic import replacing
+from zoo.create import create_model
 from zoo.errors import ZooError
-from zoo.images import to_tensor
+from zoo.layers.upsampling import UpsamplerKind
+from zoo.pictures.picture import to_tensor
 from zoo.predict import upscale
-from zoo.provenance import environment
-from zoo.registry import create_model, register_model
-from zoo.sr.imresize import bicubic_downscale
-from zoo.sr.spectrum import grid_power
-from zoo.sr.srresnet import SRResNet
+from zoo.registry import register_model
+from zoo.sr.data.imresize import bicubic_downscale
+from zoo.sr.networks.srresnet import SRResNet
+from zoo.store.atomic import replacing
 from zoo.train.super_resolution import SRRecipe, SuperResolution
-from zoo.upsampling import UpsamplerKind
 
 SIZE = {"width": 32, "depth": 4}
 FIGURE = Path(__file__).parents[1] / "docs" / "upsampling.png"

@@ -15,9 +15,9 @@ import torch
 from toys import Toy
 
 import zoo
-from zoo import registry, weights
+from zoo import registry
 from zoo.registry import register_model
-from zoo.statedict import save_weights
+from zoo.store.state_dict import save_weights
 
 torch.set_num_threads(1)  # inputs are tiny: a second thread costs more than it gives
 
@@ -66,8 +66,8 @@ def own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Models and weights that the test registers are gone after it."""
     zoo.list_models()  # the shipped ones are registered now
     monkeypatch.setattr(registry, "_models", dict(registry._models))
-    monkeypatch.setattr(weights, "_weights", dict(weights._weights))
-    monkeypatch.setattr(weights, "_defaults", dict(weights._defaults))
+    monkeypatch.setattr(registry, "_weights", dict(registry._weights))
+    monkeypatch.setattr(registry, "_defaults", dict(registry._defaults))
 
 
 @pytest.fixture

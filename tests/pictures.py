@@ -9,7 +9,8 @@ import pytest
 from PIL import ExifTags, Image, ImageCms
 
 from zoo.errors import ImageError
-from zoo.images import FORMATS, read_image
+from zoo.pictures.files import read_image
+from zoo.pictures.formats import FORMATS
 
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 WRITABLE = [name for name in FORMATS if FORMATS[name].writable]

@@ -10,10 +10,13 @@ import pytest
 import zoo
 
 PUBLIC = [
+    "Segmenter",
+    "Upscaler",
     "Weights",
     "ZooError",
     "ZooModel",
     "create_model",
+    "export_model",
     "get_weights",
     "list_models",
     "list_weights",

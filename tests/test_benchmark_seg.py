@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 from carvana import app
+from generated_cars import generate_cars
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 import zoo
-from zoo.seg.folders import list_pairs, load_pair
-from zoo.seg.generated import generate_cars
-from zoo.seg.resize import resize_image, resize_mask
+from zoo.seg.data.folders import list_pairs, load_pair
+from zoo.seg.data.resize import resize_image, resize_mask
 
 
 def run(*arguments: object) -> Result:

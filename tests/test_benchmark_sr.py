@@ -14,8 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import zoo
-from zoo.sr.imresize import bicubic_downscale, bicubic_upscale
-from zoo.sr.metrics import psnr_y
+from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale
+from zoo.sr.measure.metrics import psnr_y
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "super_resolution.py"
 

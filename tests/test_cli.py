@@ -9,10 +9,10 @@ from commands import files, photograph, run
 from PIL import Image
 
 import zoo
-from zoo.download import sha256_of
-from zoo.sr.srresnet import SRResNet
-from zoo.statedict import save_weights
-from zoo.weights import WeightsMeta
+from zoo.registry import WeightsMeta
+from zoo.sr.networks.srresnet import SRResNet
+from zoo.store.download import sha256_of
+from zoo.store.state_dict import save_weights
 
 
 @pytest.fixture
@@ -107,7 +107,7 @@ def test_verify_compares_with_what_is_published(
     assert line.split() == ["Mine", "psnr_y", f"{measured:.5f}", "-"]
     for published, status in ((measured, 0), (measured + 0.1, 1)):
         entry = {"tiny_for_cli.one": {"metrics": {"Mine": {"psnr_y": published}}}}
-        monkeypatch.setattr("zoo.weights.index", lambda entry=entry: entry)
+        monkeypatch.setattr("zoo.registry.index", lambda entry=entry: entry)
         result = run(*arguments)
         assert result.status == status
         assert ("differs" in result.stdout) == bool(status)

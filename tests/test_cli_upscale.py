@@ -11,7 +11,7 @@ from commands import files, photograph, run
 from PIL import Image
 
 import zoo
-from zoo.upscaler import Upscaler
+from zoo.inference.upscaler import Upscaler
 
 
 @pytest.fixture

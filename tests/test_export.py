@@ -16,7 +16,7 @@ import zoo
 from zoo.errors import ExportError, InputError, MissingDependencyError
 from zoo.export import export_model
 from zoo.registry import get_model
-from zoo.sr.srresnet import SRResNet
+from zoo.sr.networks.srresnet import SRResNet
 
 onnxruntime = pytest.importorskip("onnxruntime")  # of the extra `export`; `make test` installs it
 

@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import InputError, UnknownNameError, WeightsError
-from zoo.images import to_tensor
-from zoo.sr.feature_loss import FeatureLoss, gram
-from zoo.sr.feature_maps import before_max_pools
-from zoo.sr.feature_nets import lesson_net, normalised_vgg19, resnet50_to_layer2
-from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
-from zoo.statedict import save_weights
+from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.pictures.picture import to_tensor
+from zoo.sr.losses.feature_loss import FeatureLoss, gram
+from zoo.sr.losses.feature_maps import before_max_pools
+from zoo.sr.losses.feature_nets import lesson_net, normalised_vgg19, resnet50_to_layer2
+from zoo.store.state_dict import save_weights
 
 
 @pytest.fixture(scope="module")

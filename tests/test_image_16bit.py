@@ -14,7 +14,9 @@ from pictures import SRGB, assert_camera_exif, camera_exif, random_pixels
 from PIL import Image
 
 from zoo.errors import ImageError, MissingDependencyError
-from zoo.images import Picture, from_pil, read_image, to_pil, write_image
+from zoo.pictures.files import read_image, write_image
+from zoo.pictures.picture import Picture
+from zoo.pictures.pillow import from_pil, to_pil
 
 
 def png_of(values: np.ndarray) -> bytes:

@@ -19,7 +19,10 @@ from pictures import (
 )
 from PIL import ExifTags, Image, ImageOps
 
-from zoo.images import FORMATS, Picture, from_pil, read_image, to_pil, write_image
+from zoo.pictures.files import read_image, write_image
+from zoo.pictures.formats import FORMATS
+from zoo.pictures.picture import Picture
+from zoo.pictures.pillow import from_pil, to_pil
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from pictures import SRGB, WRITABLE, camera_exif, photo, random_pixels, refusal,
 from PIL import Image
 
 from zoo.errors import ImageError
-from zoo.images import FORMATS, Picture, find_images, read_image, write_image
+from zoo.pictures.files import find_images, read_image, write_image
+from zoo.pictures.formats import FORMATS
+from zoo.pictures.picture import Picture
 
 
 def test_files_that_are_no_pictures(tmp_path: Path) -> None:

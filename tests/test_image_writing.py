@@ -12,7 +12,8 @@ from pictures import SRGB, photo, random_pixels, smooth_pixels
 from PIL import Image
 
 from zoo.errors import ImageError, InputError
-from zoo.images import Picture, check_output, read_image, write_image
+from zoo.pictures.files import check_output, read_image, write_image
+from zoo.pictures.picture import Picture
 
 
 def test_jpeg_has_full_colour_resolution_and_the_quality_asked_for(tmp_path: Path) -> None:

@@ -11,16 +11,9 @@ from pictures import SRGB, assert_camera_exif, camera_exif, random_pixels, save
 from PIL import Image
 
 from zoo.errors import ImageError, InputError
-from zoo.images import (
-    Picture,
-    fill_transparent,
-    find_images,
-    from_pil,
-    read_image,
-    to_pil,
-    to_pixels,
-    to_tensor,
-)
+from zoo.pictures.files import find_images, read_image
+from zoo.pictures.picture import Picture, fill_transparent, to_pixels, to_tensor
+from zoo.pictures.pillow import from_pil, to_pil
 
 
 def test_fill_transparent_takes_the_nearest_visible_colours() -> None:

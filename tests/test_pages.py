@@ -11,8 +11,8 @@ import pytest
 import torch
 
 import zoo
-from zoo.statedict import read_weights
-from zoo.weights import PRETRAINED
+from zoo.registry import PRETRAINED
+from zoo.store.state_dict import read_weights
 
 ROOT = Path(__file__).parents[1]
 

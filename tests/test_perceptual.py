@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 import skimage.data
 import torch
+from feature_distance import FeatureDistance
+from spectrum import grid_power, top_octave
 from torch.nn import functional as F
 
 from zoo.errors import InputError
-from zoo.images import to_tensor
-from zoo.sr.feature_maps import FeatureMaps
-from zoo.sr.feature_nets import resnet50_to_layer2
-from zoo.sr.metrics import rgb_to_y
-from zoo.sr.perceptual import FeatureDistance
-from zoo.sr.spectrum import grid_power, top_octave
+from zoo.pictures.picture import to_tensor
+from zoo.sr.losses.feature_maps import FeatureMaps
+from zoo.sr.losses.feature_nets import resnet50_to_layer2
+from zoo.sr.measure.metrics import rgb_to_y
 
 PHOTOGRAPH = skimage.data.astronaut()[:160, 180:308]
 LUMA = rgb_to_y(PHOTOGRAPH)

@@ -11,14 +11,15 @@ import torch
 from PIL import Image
 
 import zoo
-from zoo.download import sha256_of
 from zoo.errors import ImageError, InputError, UnknownNameError, WeightsError
-from zoo.images import Picture, to_pixels, to_tensor, write_image
-from zoo.runtime import load
-from zoo.sr.srresnet import SRResNet
-from zoo.statedict import save_weights
-from zoo.upscaler import Upscaler
-from zoo.weights import WeightsMeta
+from zoo.inference.placement import load
+from zoo.inference.upscaler import Upscaler
+from zoo.pictures.files import write_image
+from zoo.pictures.picture import Picture, to_pixels, to_tensor
+from zoo.registry import WeightsMeta
+from zoo.sr.networks.srresnet import SRResNet
+from zoo.store.download import sha256_of
+from zoo.store.state_dict import save_weights
 
 CPU = torch.device("cpu")
 

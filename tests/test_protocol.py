@@ -12,9 +12,9 @@ from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from zoo.errors import DataError, InputError
-from zoo.sr.evaluate import evaluate, find_set
-from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, imresize
-from zoo.sr.metrics import psnr_y, rgb_to_y, ssim_y
+from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, imresize
+from zoo.sr.measure.evaluate import evaluate, find_set
+from zoo.sr.measure.metrics import psnr_y, rgb_to_y, ssim_y
 
 rng = np.random.default_rng(0)
 

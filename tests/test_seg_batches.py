@@ -13,12 +13,12 @@ import torch
 from cars import write_cars, write_mask
 
 from zoo.errors import DataError
-from zoo.seg import cache as cache_module
-from zoo.seg.augment import Augmentation, relight, turn
-from zoo.seg.cache import resized_copies
-from zoo.seg.data import MaskedImages
-from zoo.seg.folders import list_pairs, load_resized
-from zoo.seg.resize import resize_image, resize_mask
+from zoo.seg.data import resized_copies as cache_module
+from zoo.seg.data.augment import Augmentation, relight, turn
+from zoo.seg.data.batches import MaskedImages
+from zoo.seg.data.folders import list_pairs, load_resized
+from zoo.seg.data.resize import resize_image, resize_mask
+from zoo.seg.data.resized_copies import resized_copies
 
 # Resized copies
 
@@ -91,7 +91,7 @@ BUILD = """
 import hashlib, sys
 from pathlib import Path
 from zoo.seg import cache
-from zoo.seg.folders import list_pairs
+from zoo.seg.data.folders import list_pairs
 
 decoded = []
 load = cache.load_resized

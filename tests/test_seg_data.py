@@ -13,10 +13,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from zoo.errors import DataError, InputError
-from zoo.seg.folders import Pair, Runs, find_problems, list_pairs, load_pair, read_captions
-from zoo.seg.masks import read_mask
-from zoo.seg.runs import decode_runs, encode_runs, read_runs
-from zoo.seg.splits import k_fold, lesson_split
+from zoo.seg.data.folders import Pair, Runs, find_problems, list_pairs, load_pair, read_captions
+from zoo.seg.data.masks import read_mask
+from zoo.seg.data.run_lengths import decode_runs, encode_runs, read_runs
+from zoo.seg.data.splits import k_fold, lesson_split
 
 MASK = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]], np.uint8)
 

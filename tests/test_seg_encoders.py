@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.errors import OptionError, UnknownNameError, WeightsError
-from zoo.seg.encoders import Encoder, make_encoder
-from zoo.statedict import save_weights
+from zoo.seg.encoders.encoder import Encoder, make_encoder
+from zoo.store.state_dict import save_weights
 
 LITE0 = "tf_efficientnet_lite0"
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from zoo.errors import InputError
-from zoo.seg import metrics
-from zoo.seg.metrics import Counts, bring_back, count, summary
+from zoo.seg.measure import metrics
+from zoo.seg.measure.metrics import Counts, bring_back, count, summary
 
 
 def blobs(number: int, size: int, seed: int) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.errors import InputError, OptionError, UnknownNameError, WeightsError
-from zoo.features import SaveFeatures
-from zoo.seg.model import SegmentationModel
+from zoo.layers.save_features import SaveFeatures
+from zoo.seg.networks.base import SegmentationModel
 from zoo.train.freezing import freeze_statistics
 
 MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from zoo.errors import InputError, OptionError
-from zoo.seg.encoders import Encoder, make_encoder
+from zoo.seg.encoders.encoder import Encoder, make_encoder
 
 
 def picture(*size: int) -> Tensor:

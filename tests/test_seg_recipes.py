@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 import torch
+from generated_cars import generate_cars
 from tiny_seg import RECIPES, TINY, tiny_net, write_recipe
 
 import zoo
 from zoo.errors import DataError, RecipeError
-from zoo.seg.generated import generate_cars
 from zoo.train.freezing import train_only
 from zoo.train.optimizers import lr_ratios, make_optimizer, trainable_parameters
 from zoo.train.recipe import load_recipe

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from carvana import app
+from generated_cars import generate_cars
 from PIL import Image
 from tiny_seg import MODEL, RECIPES, TINY, tiny_net, write_recipe
 from torch.nn import functional as F
@@ -20,7 +21,6 @@ from typer.testing import CliRunner, Result
 
 import zoo
 from zoo.errors import TrainingError
-from zoo.seg.generated import generate_cars
 from zoo.seg.losses import segmentation_loss
 from zoo.train.find_rate import suggest
 from zoo.train.loop import Trainer

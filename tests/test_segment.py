@@ -15,8 +15,8 @@ from torch.nn import functional as F
 
 import zoo
 from zoo.errors import InputError, UnknownNameError
-from zoo.images import Picture
-from zoo.segmenter import Segmenter
+from zoo.inference.segmenter import Segmenter
+from zoo.pictures.picture import Picture
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

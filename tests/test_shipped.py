@@ -13,11 +13,11 @@ import torch
 
 import zoo
 from zoo.registry import get_model
-from zoo.seg.evaluate import load_at, validation_pairs
-from zoo.seg.metrics import count, dice
-from zoo.sr.evaluate import benchmark_pairs, find_set
-from zoo.sr.imresize import bicubic_downscale, bicubic_upscale
-from zoo.sr.metrics import psnr_y
+from zoo.seg.measure.evaluate import load_at, validation_pairs
+from zoo.seg.measure.metrics import count, dice
+from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale
+from zoo.sr.measure.evaluate import benchmark_pairs, find_set
+from zoo.sr.measure.metrics import psnr_y
 
 RESULTS = Path(__file__).parents[1] / "benchmarks" / "results"
 SHIPPED = [name for model in zoo.list_models() for name in zoo.list_weights(model)]

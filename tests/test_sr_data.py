@@ -9,9 +9,10 @@ import pytest
 import torch
 from PIL import Image
 
-from zoo.errors import DataError
-from zoo.sr.data import Pair, PairedPatches, list_images, load_pair
-from zoo.sr.imresize import bicubic_downscale
+from zoo.errors import DataError, ImageError
+from zoo.pictures.files import list_images
+from zoo.sr.data.imresize import bicubic_downscale
+from zoo.sr.data.pairs import Pair, PairedPatches, load_pair
 
 
 def save(array: np.ndarray, file: Path) -> Path:
@@ -155,7 +156,7 @@ def test_mistakes_name_the_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="small.png is 2×2 .* smaller than the patch of 3"):
         PairedPatches([load_pair(good, scale=1), load_pair(small, scale=1)], scale=1).check_patch(3)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no images"):
+    with pytest.raises(ImageError, match="has no image in it"):
         list_images(tmp_path / "empty")
-    with pytest.raises(DataError, match="There is no folder"):
+    with pytest.raises(ImageError, match="can't be listed"):
         list_images(tmp_path / "nowhere")

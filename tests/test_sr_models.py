@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.errors import OptionError
-from zoo.sr.srresnet import SRResNet
-from zoo.upsampling import PixelShuffleUpsample, factorise, icnr_
+from zoo.layers.upsampling import PixelShuffleUpsample, factorise, icnr_
+from zoo.sr.networks.srresnet import SRResNet
 
 
 @pytest.mark.parametrize(

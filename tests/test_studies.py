@@ -19,9 +19,9 @@ import upsampling
 from PIL import Image
 from typer.testing import CliRunner
 
-from zoo.sr.feature_nets import normalised_vgg19, resnet50_to_layer2
-from zoo.statedict import save_weights
-from zoo.weights import list_weights
+from zoo.registry import list_weights
+from zoo.sr.losses.feature_nets import normalised_vgg19, resnet50_to_layer2
+from zoo.store.state_dict import save_weights
 
 pytestmark = pytest.mark.slow
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from zoo.sr.srresnet import SRResNet
-from zoo.tiling import run_tiled, split, tile_for
+from zoo.inference.tiling import run_tiled, split, tile_for
+from zoo.sr.networks.srresnet import SRResNet
 
 
 def tiled(net: SRResNet, image: Tensor, *, tile: int, halo: int) -> Tensor:

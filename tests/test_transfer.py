@@ -7,7 +7,7 @@ import torch
 
 import zoo
 from zoo.errors import WeightsError
-from zoo.transfer import transfer_weights
+from zoo.train.transfer import transfer_weights
 
 
 def test_x4_grows_out_of_x2() -> None:

@@ -8,8 +8,8 @@ import pytest
 from toys import declare, flip_a_bit, same_state
 
 import zoo
-from zoo.download import check_url, fetch
 from zoo.errors import WeightsError
+from zoo.store.download import check_url, fetch
 
 
 def test_download_is_verified_cached_and_verified_again(toy, toy_file, server, cache):

@@ -12,10 +12,11 @@ import torch
 from toys import META, Toy, declare, flip_a_bit, same_state
 
 import zoo
-from zoo import sources, weights
+from zoo import registry as weights
+from zoo import sources
 from zoo.errors import OptionError, UnknownNameError, WeightsError
-from zoo.statedict import canonical, load_weights, read_weights, save_weights
-from zoo.weights import Weights
+from zoo.registry import Weights
+from zoo.store.state_dict import canonical, load_weights, read_weights, save_weights
 
 # Names
 
@@ -210,7 +211,7 @@ def test_a_failed_save_keeps_the_old_file(toy_file, monkeypatch):
         Path(path).write_bytes(b"half of it")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("zoo.statedict.save_file", full_disk)
+    monkeypatch.setattr("zoo.store.state_dict.save_file", full_disk)
     with pytest.raises(OSError, match="no space left"):
         save_weights({"x": torch.zeros(1)}, toy_file)
     assert toy_file.read_bytes() == before

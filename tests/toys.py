@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import zoo
-from zoo.weights import Weights, WeightsMeta
+from zoo.registry import Weights, WeightsMeta
 
 META = WeightsMeta(
     version=1,

@@ -74,7 +74,7 @@ def list_(
     pretrained: Annotated[bool, typer.Option("--pretrained", help="Only with weights.")] = False,
 ) -> None:
     """List the models."""
-    from zoo.catalogue import overview
+    from zoo.commands.catalogue import overview
 
     console.print(overview(pattern, pretrained=pretrained))
 
@@ -84,7 +84,7 @@ def info(
     name: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or model.tag.")],
 ) -> None:
     """Show a model and its weights: what for, data, licence, metrics."""
-    from zoo.catalogue import description
+    from zoo.commands.catalogue import description
 
     for part in description(name):
         console.print(part, highlight=False)
@@ -111,28 +111,21 @@ def upscale(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Enlarge pictures: zoo upscale holiday/ -o big/"""
-    from dataclasses import replace
+    from zoo.commands.upscale import upscale_files
 
-    from zoo.batch import Outputs, parse_format, run
-    from zoo.images import DEFAULT_MAX_PIXELS, check_output, read_image, write_image
-    from zoo.tiling import Progress
-    from zoo.upscaler import Upscaler
-
-    if tile != "auto" and tile != "whole" and not tile.isdecimal():
-        raise InputError(f"--tile {tile} is none of auto, whole and a number from 1 up.")
-    side = {"auto": "auto", "whole": None}[tile] if not tile.isdecimal() else int(tile)
-    upscaler = Upscaler(model, tile=side, precision=precision, tta=tta, device=device)
-    outputs = Outputs(inputs, out, parse_format(format) if format else None)
-
-    def work(source: Path, relative: Path, progress: Progress) -> None:
-        picture = read_image(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
-        target, kind = outputs.target(source, relative, picture.format)
-        picture = replace(picture, format=kind)
-        check_output(picture, target, scale=upscaler.scale, overwrite=overwrite)
-        large = upscaler.picture(picture, progress)
-        write_image(large, target, quality=quality, overwrite=overwrite)
-
-    status = run(outputs.find(), work, done="enlarged", out=outputs.out, thrift="--tile")
+    status = upscale_files(
+        inputs,
+        out,
+        model=model,
+        tile=tile,
+        precision=precision,
+        device=device,
+        tta=tta,
+        format=format,
+        quality=quality,
+        overwrite=overwrite,
+        max_pixels=max_pixels,
+    )
     raise typer.Exit(status)
 
 
@@ -141,7 +134,7 @@ def segment(
     inputs: Inputs,
     out: Out,
     kind: Annotated[str, typer.Option("--as", help="mask, overlay or cutout.")] = "mask",
-    model: Model = "unet34",
+    model: Model = "dynamic_unet",
     threshold: Annotated[float, typer.Option(help="Probability of the object's edge.")] = 0.5,
     size: Annotated[
         int | None, typer.Option(help="Side in pixels at which the model looks; else its own.")
@@ -159,28 +152,23 @@ def segment(
     max_pixels: MaxPixels = None,
 ) -> None:
     """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout"""
-    from dataclasses import replace
+    from zoo.commands.segment import segment_files
 
-    from zoo.batch import Outputs, parse_format, run
-    from zoo.images import DEFAULT_MAX_PIXELS, read_image, write_image
-    from zoo.segmenter import Segmenter, check_kind, format_for
-    from zoo.tiling import Progress
-
-    wanted = check_kind(kind)
-    outputs = Outputs(inputs, out, parse_format(format) if format else None)
-    if outputs.format and format_for(wanted, outputs.format) != outputs.format:
-        raise InputError(f"{outputs.format} can't hold a {kind} exactly; PNG and TIFF can.")
-    segmenter = Segmenter(
-        model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
+    status = segment_files(
+        inputs,
+        out,
+        kind=kind,
+        model=model,
+        threshold=threshold,
+        size=size,
+        precision=precision,
+        device=device,
+        tta=tta,
+        format=format,
+        quality=quality,
+        overwrite=overwrite,
+        max_pixels=max_pixels,
     )
-
-    def work(source: Path, relative: Path, progress: Progress) -> None:
-        picture = read_image(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
-        target, file_format = outputs.target(source, relative, format_for(wanted, picture.format))
-        result = replace(segmenter.picture(picture, wanted), format=file_format)
-        write_image(result, target, quality=quality, overwrite=overwrite)
-
-    status = run(outputs.find(), work, done="segmented", out=outputs.out, thrift="--size")
     raise typer.Exit(status)
 
 
@@ -194,10 +182,10 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for other programs: zoo export srresnet_x4 -o srresnet_x4.onnx"""
+    from zoo.create import load_model
     from zoo.export import export_model
-    from zoo.runtime import open_pretrained
 
-    net = open_pretrained(model)
+    net = load_model(model)
     error = export_model(net, out, overwrite=overwrite)
     megabytes = out.stat().st_size / 1e6
     console.print(
@@ -219,7 +207,7 @@ def verify(
     sets: Annotated[list[str], typer.Option(help="Benchmark sets to measure on.")] = ["Set5"],  # noqa: B006
 ) -> None:
     """Check the sha256 of weights, load them, and with --data measure what is published of them."""
-    from zoo.verify import run
+    from zoo.commands.verify import run
 
     raise typer.Exit(run(name, data, sets, console))
 
@@ -234,7 +222,7 @@ def demo(
     overwrite: Overwrite = False,
 ) -> None:
     """Enlarge sample photographs, or your own, and show the gain over bicubic enlargement."""
-    from zoo.demo import run_demo
+    from zoo.commands.demo import run_demo
 
     raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
 

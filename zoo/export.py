@@ -19,10 +19,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from zoo.atomic import obstacle, replacing
 from zoo.errors import ExportError, InputError, MissingDependencyError, did_you_mean
-from zoo.statedict import unwrap
-from zoo.weights import get_weights, list_weights
+from zoo.registry import get_weights, list_weights
+from zoo.store.atomic import obstacle, replacing
+from zoo.store.state_dict import unwrap
 
 Run = Callable[[Tensor], Tensor]
 

@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
+
+from zoo.errors import InputError
+from zoo.store.folder import push_to_hub
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """What a model takes: float `[N, channels, H, W]`, H and W from `min_side` up.
+
+    mean, std: per channel; the model itself normalises with them.
+    image_size: side of the squares that its weights were trained on; None where any size will do.
+    """
+
+    channels: int
+    min_side: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    range: tuple[float, float] = (0.0, 1.0)
+    image_size: int | None = None
 
 
 class ZooModel(nn.Module):
@@ -12,11 +32,20 @@ class ZooModel(nn.Module):
 
     `config` holds `{"architecture": name, "options": {...}}` and is set by the registry when a
     builder has built the model. `source` names the weights that were loaded ("srresnet_x4.psnr",
-    "hf-hub:org/repo@commit", a path or a URL), None after a random start.
+    "hf-hub:org/repo@commit", a path or a URL); None after a random start. `classifier`
+    names the submodule whose shape follows the number of classes; None where there is none.
+    `image_size` is the side of the squares that the weights were trained on, None if unknown.
     """
 
     config: dict[str, Any]
     source: str | None = None
+    classifier: str | None = None
+    image_size: int | None = None
+
+    @property
+    def input_spec(self) -> InputSpec:
+        """What the model takes, as data."""
+        raise NotImplementedError(f"{type(self).__name__} does not tell what it takes.")
 
     def push_to_hub(
         self,
@@ -31,6 +60,18 @@ class ZooModel(nn.Module):
         The repository is created if it does not exist. Returns the URL of the commit.
         Raises WeightsError when the hub refuses or cannot be reached.
         """
-        from zoo.hub import push_to_hub
-
         return push_to_hub(self, repo, private=private, token=token, commit_message=commit_message)
+
+
+def as_floats(values: Tensor) -> tuple[float, ...]:
+    """Return the values of a small tensor, such as a mean for each channel."""
+    return tuple(values.detach().flatten().tolist())
+
+
+def check_images(x: Tensor, channels: int) -> None:
+    """Raise InputError unless `x` is a batch of float images `[N, channels, H, W]`."""
+    if x.ndim != 4 or x.shape[1] != channels or not x.is_floating_point():
+        raise InputError(
+            f"This network takes float images [N, {channels}, H, W] in [0, 1],"
+            f" not {x.dtype} {list(x.shape)}."
+        )

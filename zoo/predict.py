@@ -1,7 +1,7 @@
 """Enlarge a photograph or find its object: a file, a PIL image, an array or a tensor.
 
 large = zoo.upscale("photo.jpg", "srresnet_x4")  # a PIL image
-mask = zoo.segment("car.jpg", "unet34")  # the same, black and white
+mask = zoo.segment("car.jpg")  # the same, black and white
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.images import from_pil, read_image, to_pil
-from zoo.picture import Array, Picture
-from zoo.pil import check_pil
-from zoo.segmenter import Segmenter
-from zoo.tiling import Progress
-from zoo.upscaler import Upscaler
+from zoo.inference.segmenter import Segmenter
+from zoo.inference.tiling import Progress
+from zoo.inference.upscaler import Upscaler
+from zoo.pictures.files import read_image
+from zoo.pictures.picture import Array, Picture
+from zoo.pictures.pillow import check_pil, from_pil, to_pil
+from zoo.sources import Name
 
 
 def upscale(
     image: str | os.PathLike[str] | Image.Image | Array | Tensor,
-    model: str | os.PathLike[str] | nn.Module = "srresnet_x4",
+    model: Name | nn.Module = "srresnet_x4",
     *,
     tile: int | str | None = "auto",
     precision: str = "auto",
@@ -62,7 +63,7 @@ def upscale(
 
 def segment(
     image: str | os.PathLike[str] | Image.Image | Array | Tensor,
-    model: str | os.PathLike[str] | nn.Module = "unet34",
+    model: Name | nn.Module = "dynamic_unet",
     *,
     threshold: float = 0.5,
     tta: bool = False,
@@ -76,7 +77,7 @@ def segment(
         `[H, W, 1 | 3 | 4]` of uint8 or uint16 becomes `[H, W]` uint8: 0 and 255, or class numbers
         where the model has several. A float tensor `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, in
         [0, 1] becomes `[1, H, W]` or `[N, 1, H, W]` of 0 and 1, or class numbers.
-    The other arguments are those of `zoo.segmenter.Segmenter`, which also makes overlays and
+    The other arguments are those of `zoo.Segmenter`, which also makes overlays and
     cutouts, and is the thing to use for many pictures.
 
     Raises ImageError for files and pictures that are refused, InputError for arrays, tensors and

@@ -1,9 +1,21 @@
-"""Models by name: register a builder, list the names, create a model.
+"""Which models and weights exist, by name; nothing is built or loaded here.
 
-A builder is a function of keyword-only options that returns a module. Its name is the model's name:
+A builder is a function of keyword-only options that returns a model. Its name is the model's name,
+and weights are typed constants beside it:
 
     @register_model(task="super-resolution")
     def srresnet_x2(*, width: int = 64, depth: int = 16) -> SRResNet: ...
+
+    SRRESNET_X2_PSNR = register_weights(
+        Weights(
+            name="srresnet_x2.psnr",
+            file="srresnet_x2.psnr.safetensors",
+            sha256="…64 hexadecimal digits…",
+            size=3_049_984,
+            meta=WeightsMeta(version=1, license="…", training_data="…", ...),
+        ),
+        default=True,
+    )
 """
 
 from __future__ import annotations
@@ -11,25 +23,25 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar, get_args
+from typing import Any, Literal, ParamSpec, TypeVar, get_args
 
-from zoo.errors import OptionError, UnknownNameError, ZooError, did_you_mean
-
-if TYPE_CHECKING:
-    from zoo.model import ZooModel
-    from zoo.sources import Source
-    from zoo.weights import Weights
+from zoo.errors import UnknownNameError, did_you_mean
+from zoo.model import ZooModel
 
 Task = Literal["super-resolution", "segmentation"]
 P = ParamSpec("P")
-M = TypeVar("M", bound="ZooModel")
+M = TypeVar("M", bound=ZooModel)
 
-# Importing these packages registers the models that ship with zoo.
-_MODEL_PACKAGES = ("zoo.sr", "zoo.seg")
+PRETRAINED = Path(__file__).parent / "pretrained"
+
+# The one plug-in point: importing these packages registers the models that ship with zoo.
+_NETWORKS = ("zoo.sr.networks", "zoo.seg.networks")
 
 
 @dataclass(frozen=True)
@@ -47,7 +59,57 @@ class Model:
         return {parameter.name: parameter.default for parameter in parameters}
 
 
+@dataclass(frozen=True, kw_only=True)
+class WeightsMeta:
+    """What a user should know about a weight file before using it."""
+
+    version: int  # raised when the file behind a tag is replaced
+    license: str  # of the weights: it follows the training data, not the code
+    training_data: str
+    training_data_terms: str
+    recipe: str  # path of the recipe inside the repository
+    input_range: tuple[float, float] = (0.0, 1.0)
+    options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
+    image_size: int | None = None  # side of the squares that segmentation was trained on
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """One safetensors file of pretrained weights, found in the package or at one of its URLs."""
+
+    name: str  # "architecture.tag"
+    sha256: str  # of the whole file
+    size: int  # bytes
+    meta: WeightsMeta
+    file: str | None = None  # name inside zoo/pretrained/
+    urls: tuple[str, ...] = ()  # https mirrors, tried in order
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"\w+\.\w+", self.name):
+            raise ValueError(f"the name of weights is 'architecture.tag', not {self.name!r}")
+        if not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
+            raise ValueError(f"{self.name}: sha256 must be 64 lower-case hexadecimal digits")
+        if self.file is None and not self.urls:
+            raise ValueError(f"{self.name}: needs a file or at least one URL")
+
+    @property
+    def architecture(self) -> str:
+        return self.name.partition(".")[0]
+
+    @property
+    def tag(self) -> str:
+        return self.name.partition(".")[2]
+
+    @property
+    def metrics(self) -> dict[str, Any]:
+        """Measured figures by protocol name, as benchmarks wrote them into the package's index."""
+        metrics: dict[str, Any] = index().get(self.name, {}).get("metrics", {})
+        return metrics
+
+
 _models: dict[str, Model] = {}
+_weights: dict[str, Weights] = {}
+_defaults: dict[str, str] = {}
 
 
 def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
@@ -85,6 +147,21 @@ def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
     return register
 
 
+def register_weights(weights: Weights, *, default: bool = False) -> Weights:
+    """Register weights, as their architecture's default if asked to, and return them.
+
+    A name registered twice, or a second default for one architecture, raises ValueError.
+    """
+    if weights.name in _weights:
+        raise ValueError(f"weights called {weights.name!r} are already registered")
+    if default and weights.architecture in _defaults:
+        raise ValueError(f"{weights.architecture} already has {_defaults[weights.architecture]}")
+    _weights[weights.name] = weights
+    if default:
+        _defaults[weights.architecture] = weights.name
+    return weights
+
+
 def get_model(name: str) -> Model:
     """Return the model called `name`; an unknown name raises and suggests the nearest."""
     _register_shipped_models()
@@ -101,92 +178,59 @@ def list_models(
 ) -> list[str]:
     """Return the names that match a shell wildcard, sorted.
 
-    `task` keeps the models of one task, `pretrained=True` those that have weights.
+    A pattern with a dot ("srresnet_x4.*") lists weights instead of models. `task` keeps the models
+    of one task, `pretrained=True` those that have weights.
     """
-    from zoo.weights import list_weights
-
     _register_shipped_models()
     if task is not None and task not in get_args(Task):
         raise UnknownNameError(
             f"There is no task called {task!r}; accepted are {', '.join(get_args(Task))}."
         )
-    return sorted(
-        model.name
-        for model in _models.values()
-        if fnmatchcase(model.name, pattern)
-        and task in (None, model.task)
-        and (not pretrained or list_weights(model.name))
-    )
+    models = [model.name for model in _models.values() if task in (None, model.task)]
+    if "." in pattern:
+        names = [weights for model in models for weights in list_weights(model)]
+    else:
+        names = [model for model in models if not pretrained or list_weights(model)]
+    return sorted(name for name in names if fnmatchcase(name, pattern))
 
 
-def create_model(
-    name: str, *, weights: str | Path | Weights | None = None, **options: Any
-) -> ZooModel:
-    """Build the model `name` with the builder's `options`, in training mode like any new module.
+def list_weights(model: str) -> list[str]:
+    """Return the names of a model's weights, the default ones first, the others sorted.
 
-    `name` is a model ("srresnet_x4") or a model with the tag of weights ("srresnet_x4.psnr").
-    `weights` is None (a random start), a tag, "default", "hf-hub:org/repo@revision", an https URL
-    or the path of a *.safetensors file. Weights fix the options that they were made with.
-
-    Raises UnknownNameError for a name that is not registered, OptionError for an option that the
-    model does not take or that its weights contradict, WeightsError for weights that cannot be had.
+    Raises UnknownNameError for an unknown model.
     """
-    from zoo.sources import find_source  # needs this module
-
-    architecture, dot, tag = name.partition(".")
-    if dot and weights is not None:
-        raise OptionError(f"{name!r} names its weights already: weights={weights!r} must go.")
-    model = get_model(architecture)
-    check_options(model, options)
-    if dot and not tag:
-        raise UnknownNameError(f"{name!r} names no weights: put a tag behind the dot, or no dot.")
-    weights = tag or weights
-    if weights is None:
-        return _build(model, options)
-    return build_with(find_source(architecture, weights), options)
+    architecture = get_model(model).name
+    names = sorted(w.name for w in _weights.values() if w.architecture == architecture)
+    return sorted(names, key=lambda name: name != _defaults.get(architecture))
 
 
-def build_with(source: Source, options: dict[str, Any]) -> ZooModel:
-    """Build the model of a source and load its weights."""
-    from zoo.statedict import load_weights, read_weights
-    from zoo.weights import list_weights
+def get_weights(name: str) -> Weights:
+    """Return the weights "architecture.tag", or the default ones of "architecture".
 
-    model = get_model(source.architecture)
-    options = source.options_with(options)
-    check_options(model, options)
-    module = _build(model, options)
-    fitting = ", ".join(list_weights(model.name)) or "none registered"
-    load_weights(
-        module,
-        read_weights(source.fetch()),
-        label=source.label,
-        hint=f"weights of {model.name} with its default options: {fitting}",
-    )
-    module.source = source.label
-    return module
-
-
-def _build(model: Model, options: dict[str, Any]) -> ZooModel:
-    try:
-        return model.build(**options)
-    except ZooError:
-        raise
-    except (TypeError, ValueError, RuntimeError) as error:  # torch's words for a width of "8" or -1
-        given = ", ".join(f"{option}={value!r}" for option, value in options.items())
-        reason = " ".join(str(error).split())
-        raise OptionError(f"{model.name} can't be built with {given}: {reason}.") from error
+    Raises UnknownNameError, with the names that exist, where there are none.
+    """
+    architecture, _, tag = name.partition(".")
+    known = list_weights(architecture)
+    wanted = _defaults.get(architecture, "") if tag in ("", "default") else name
+    if wanted in _weights:
+        return _weights[wanted]
+    if not known:
+        others = ", ".join(sorted(_weights)) or "none yet"
+        raise UnknownNameError(f"{architecture} has no weights; those of other models: {others}.")
+    if tag in ("", "default"):
+        problem = f"{architecture} has no default weights."
+    else:
+        problem = f"There are no weights called {name!r}.{did_you_mean(name, known)}"
+    raise UnknownNameError(f"{problem} Weights of {architecture}: {', '.join(known)}.")
 
 
-def check_options(model: Model, options: dict[str, Any]) -> None:
-    """Raise OptionError for an option that the model's builder does not take."""
-    for option in options:
-        if option not in model.options:
-            raise OptionError(
-                f"{model.name} has no option {option!r}.{did_you_mean(option, model.options)}"
-                f" Its options: {', '.join(model.options) or 'none'}."
-            )
+@functools.cache
+def index() -> dict[str, dict[str, Any]]:
+    """Return the package's index: weights by name with their `sha256`, `size` and `metrics`."""
+    entries: dict[str, dict[str, Any]] = json.loads((PRETRAINED / "index.json").read_text())
+    return entries
 
 
 def _register_shipped_models() -> None:
-    for package in _MODEL_PACKAGES:
+    for package in _NETWORKS:
         importlib.import_module(package)

@@ -1,15 +1,22 @@
-"""From what a user calls weights to a verified file.
+"""What a user calls a model or its weights, told apart by its form.
 
-"psnr", "default"            a tag: the package's own folder, else the cache, else https
-"hf-hub:org/repo@revision"   a Hugging Face folder: config.json and model.safetensors
-"https://…/x.safetensors"    a file; `#sha256=…` at the end pins it
-"x.safetensors"              a local file
+A model:
+    "srresnet_x4"                an architecture
+    "srresnet_x4.psnr"           an architecture with the tag of weights
+    "hf-hub:org/repo@revision"   a Hugging Face folder: config.json and model.safetensors
+    "./folder", Path("folder")   the same on this machine, as `save_model` writes it
+
+Its weights:
+    "psnr", "default"            a tag: the package's own folder, else the cache, else https
+    "https://…/x.safetensors"    a file; `#sha256=…` at the end pins it
+    "x.safetensors"              a local file
+    a folder or "hf-hub:…"       as above
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -18,14 +25,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from zoo.download import cache_folder, check_url, fetch, from_hugging_face, verify
-from zoo.errors import OptionError, WeightsError
-from zoo.registry import list_models
-from zoo.statedict import PICKLE_SUFFIXES, check_suffix
-from zoo.weights import PRETRAINED, Weights, get_weights
+from zoo.errors import OptionError, UnknownNameError, WeightsError
+from zoo.registry import PRETRAINED, Weights, get_model, get_weights, list_models
+from zoo.store.download import cache_folder, check_url, fetch, from_hugging_face, verify
+from zoo.store.folder import CONFIG_FILE, WEIGHTS_FILE, read_config
+from zoo.store.state_dict import PICKLE_SUFFIXES, check_suffix
 
-CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
+Name = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -36,30 +42,87 @@ class Source:
     architecture: str
     fetch: Callable[[], Path]  # the verified file, downloaded if need be
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
+    image_size: int | None = None  # side of the squares that the weights were trained on
 
-    def options_with(self, asked: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the fixed options and those asked for; raise OptionError where they differ, or for
-        weights of an encoder, which the whole model's would replace.
+    def options_with(self, asked: Mapping[str, Any], *, new_head: bool = False) -> dict[str, Any]:
+        """Return the options that the weights fix, joined with those asked for.
+
+        new_head: the number of classes may differ.
+        Raises OptionError where the two differ, or for weights of an encoder, which those of the
+        whole model would replace.
         """
         if asked.get("encoder_weights") is not None:
             raise OptionError(
                 f"{self.label} holds the encoder's weights: leave encoder_weights out."
             )
         for option, value in self.options.items():
-            if option in asked and asked[option] != value:
+            if option not in asked or asked[option] == value:
+                continue
+            if option != "classes":
                 raise OptionError(
                     f"{self.label} was made with {option}={value!r}, which cannot be combined"
                     f" with {option}={asked[option]!r}."
                 )
+            if not new_head:
+                raise OptionError(
+                    f"{self.label} was made with classes={value!r}: for"
+                    f" classes={asked[option]!r} pass head='new', which keeps all weights but"
+                    " those of the last layer."
+                )
         return {**self.options, **asked}
 
 
-def find_source(architecture: str, weights: str | Path | Weights) -> Source:
-    """Return the source of `weights` for a model; what they are is told by their form."""
+def resolve(name: Name, weights: Name | Weights | None = None) -> tuple[str, Source | None]:
+    """Return the architecture of a model, and the source of the weights that were named, if any.
+
+    Raises UnknownNameError for a name that is not registered, OptionError where `name` and
+    `weights` both name weights, WeightsError for a folder that is incomplete.
+    """
+    if names_folder(name):
+        source = folder_source(name)
+        if weights is not None:
+            raise OptionError(f"{source.label} has weights of its own: weights= must go.")
+        return source.architecture, source
+    architecture, dot, tag = str(name).partition(".")
+    get_model(architecture)
+    if dot and weights is not None:
+        raise OptionError(f"{name!r} names its weights already: weights={weights!r} must go.")
+    if dot and not tag:
+        raise UnknownNameError(f"{name!r} names no weights: put a tag behind the dot, or no dot.")
+    weights = tag or weights
+    return architecture, None if weights is None else find_source(architecture, weights)
+
+
+def names_folder(name: Name) -> bool:
+    """Return whether a folder or a Hugging Face repository is meant rather than a registered model.
+
+    A path object always is a folder. For text a registered name comes first: a folder of the same
+    name may lie around.
+    """
+    if not isinstance(name, str):
+        return True
+    if name.startswith("hf-hub:"):
+        return True
+    if name.partition(".")[0] in list_models():
+        return False
+    return name.startswith(".") or Path(name).is_dir() or len(Path(name).parts) > 1
+
+
+def find_source(architecture: str, weights: Name | Weights) -> Source:
+    """Return the source of `weights` for an architecture.
+
+    Raises UnknownNameError for a tag that does not exist, WeightsError for what is no weight file
+    or holds weights of another architecture.
+    """
     if isinstance(weights, Weights):
         return _registered(architecture, weights)
-    text = str(weights)
-    if text.startswith("hf-hub:"):
+    text = os.fspath(weights)
+    if isinstance(weights, str) and _is_tag(text):
+        tag = "default" if text == "DEFAULT" else text  # torchvision's spelling
+        return _registered(
+            architecture, get_weights(tag if "." in tag else f"{architecture}.{tag}")
+        )
+    if text.startswith("hf-hub:") or Path(text).is_dir():
         source = folder_source(text)
         if source.architecture != architecture:
             raise WeightsError(
@@ -68,31 +131,27 @@ def find_source(architecture: str, weights: str | Path | Weights) -> Source:
         return source
     if "://" in text:
         return _url(architecture, text)
-    if isinstance(weights, str) and _is_tag(weights):
-        return _registered(
-            architecture, get_weights(text if "." in text else f"{architecture}.{text}")
-        )
     check_suffix(text)
     return Source(text, architecture, partial(Path, text))
 
 
-def folder_source(place: str | Path) -> Source:
+def folder_source(place: Name) -> Source:
     """Return the source of a folder with config.json and model.safetensors, local or "hf-hub:…".
 
     Raises WeightsError where the folder is missing, or holds no configuration of zoo's.
     """
-    if str(place).startswith("hf-hub:"):
-        repo, revision = _split_hub_name(str(place))
+    label = os.fspath(place)
+    if label.startswith("hf-hub:"):
+        repo, revision = _split_hub_name(label)
         config_file = from_hugging_face(repo, revision, CONFIG_FILE)
         commit = config_file.parent.name
         label = f"hf-hub:{repo}@{commit}"
         fetch_file = partial(from_hugging_face, repo, commit, WEIGHTS_FILE)
     else:
-        config_file = Path(place) / CONFIG_FILE
-        label = str(place)
-        fetch_file = partial(Path, place, WEIGHTS_FILE)
-    architecture, options = _read_config(config_file, label)
-    return Source(label, architecture, fetch_file, options)
+        config_file = Path(label) / CONFIG_FILE
+        fetch_file = partial(Path, label, WEIGHTS_FILE)
+    config = read_config(config_file, label)
+    return Source(label, config.architecture, fetch_file, config.options, config.image_size)
 
 
 def _is_tag(text: str) -> bool:
@@ -108,7 +167,10 @@ def _registered(architecture: str, weights: Weights) -> Source:
         raise WeightsError(
             f"{weights.name} holds weights of {weights.architecture}, not of {architecture}."
         )
-    return Source(weights.name, architecture, partial(_find, weights), weights.meta.options)
+    meta = weights.meta
+    return Source(
+        weights.name, architecture, partial(_find, weights), meta.options, meta.image_size
+    )
 
 
 def _find(weights: Weights) -> Path:
@@ -145,21 +207,3 @@ def _split_hub_name(name: str) -> tuple[str, str]:
     if not match:
         raise WeightsError(f"{name} is not of the form hf-hub:org/repo@revision.")
     return match[1], match[2] or "main"
-
-
-def _read_config(file: Path, label: str) -> tuple[str, dict[str, Any]]:
-    if not file.is_file():
-        raise WeightsError(
-            f"There is no {CONFIG_FILE} in {label}; a model's folder is what save_model writes."
-        )
-    try:
-        config = json.loads(file.read_text())
-        architecture, options = config["architecture"], config["options"]
-        # JSON has no tuples, options have no lists.
-        options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise WeightsError(
-            f"{CONFIG_FILE} of {label} does not tell the model's architecture and options,"
-            " as save_model writes them."
-        ) from error
-    return str(architecture), options

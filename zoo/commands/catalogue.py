@@ -10,8 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zoo.registry import create_model, get_model, list_models
-from zoo.weights import Weights, get_weights, list_weights
+from zoo.create import create_model
+from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
 
 
 def overview(pattern: str, *, pretrained: bool) -> Table:

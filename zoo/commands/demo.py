@@ -9,15 +9,16 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from zoo.batch import Outputs, make_folder, run
-from zoo.comparison import PANEL, Part, Row, busiest, draw
+from zoo.commands.many_files import Outputs, make_folder, run
 from zoo.errors import ImageError, MissingDependencyError
-from zoo.images import Picture, check_output, from_pil, read_image, write_image
-from zoo.picture import Array
-from zoo.sr.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
-from zoo.sr.metrics import psnr_y
-from zoo.tiling import Progress
-from zoo.upscaler import Upscaler
+from zoo.inference.tiling import Progress
+from zoo.inference.upscaler import Upscaler
+from zoo.pictures.comparison import PANEL, Part, Row, busiest, draw
+from zoo.pictures.files import check_output, read_image, write_image
+from zoo.pictures.picture import Array, Picture
+from zoo.pictures.pillow import from_pil
+from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
+from zoo.sr.measure.metrics import psnr_y
 
 # Photographs of scikit-image, and where to look: the centre's row and column, as shares.
 _SAMPLES = {"astronaut": (0.32, 0.80), "chelsea": (0.39, 0.38), "coffee": (0.37, 0.64)}

@@ -11,21 +11,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from zoo.errors import ImageError, InputError, ZooError, did_you_mean
-from zoo.formats import FORMATS
-from zoo.images import find_images
+from zoo.pictures.files import find_images
+from zoo.pictures.formats import FORMATS, SUFFIXES
 
 # From a source, its path relative to the folder it was found in, and a function to report the share
 # that is done.
 Work = Callable[[Path, Path, Callable[[float], None]], None]
 
-_SUFFIXES = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
 _INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def parse_format(text: str) -> str:
     """Return the name in FORMATS that is meant by "jpg", ".JPG" or "jpeg"; else InputError."""
     suffix = "." + text.lower().lstrip(".")
-    name = _SUFFIXES.get(suffix, text.upper())
+    name = SUFFIXES.get(suffix, text.upper())
     if name not in FORMATS or not FORMATS[name].writable:
         accepted = [known.lower() for known, format in FORMATS.items() if format.writable]
         raise InputError(
@@ -59,7 +58,7 @@ class Outputs:
             self.format = parse_format(self.out.suffix)
             if format not in (None, self.format):
                 raise InputError(f"--format {format} contradicts the name {out}.")
-        elif len(inputs) > 1 and self.out.suffix.lower() in _SUFFIXES and not is_folder:
+        elif len(inputs) > 1 and self.out.suffix.lower() in SUFFIXES and not is_folder:
             raise InputError(f"{out} names one picture, and there are several: name a folder.")
         self._taken: dict[Path, Path] = {}
         _check_folder(self.out.parent if self.is_file else self.out)
@@ -82,7 +81,7 @@ class Outputs:
         """
         format = self.format or (format if FORMATS[format].writable else "PNG")
         target = self.out if self.is_file else self.out / relative
-        named = _SUFFIXES.get(target.suffix.lower())
+        named = SUFFIXES.get(target.suffix.lower())
         if named != format:
             stem = target.stem if named else target.name
             target = target.with_name(stem + FORMATS[format].suffixes[0])
@@ -96,13 +95,13 @@ class Outputs:
 
 
 def run(
-    files: list[tuple[Path, Path]], work: Work, *, done: str, out: Path, thrift: str = ""
+    files: list[tuple[Path, Path]], work: Work, *, done: str, out: Path, memory_option: str = ""
 ) -> int:
     """Work on each file behind a progress bar, and return the exit status: 1 if any failed.
 
-    A failure is named in one line on stderr and stops nothing. `done` and `out` are for the
-    summary: "enlarged", and where to; `thrift` names the option that saves memory, if there is one.
-    Ctrl-C ends in order, with status 130.
+    A failure is named in one line on stderr and stops nothing. `done` and `out` are words of the
+    summary: what was done ("enlarged"), and the folder of the results. `memory_option` is the
+    command's option that saves memory, if there is one. Ctrl-C ends in order, with status 130.
     """
     stdout, stderr = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
     # Time goes by the size of the files: their pixels are not known before they are read.
@@ -136,7 +135,7 @@ def run(
                 break
             except Exception as error:  # whatever a file does to a library, the next one gets a try
                 failed += 1
-                sentence = _sentence(source, error, thrift)
+                sentence = _sentence(source, error, memory_option)
                 stderr.print(sentence, style="red", markup=False, highlight=False)
     seconds = time.monotonic() - start
     summary = f"{finished} of {len(files)} {done} into {out} in {_duration(seconds)}"
@@ -166,11 +165,12 @@ def _check_folder(folder: Path) -> None:
         raise ImageError(f"{folder}: the folder can't be written to.")
 
 
-def _sentence(source: Path, error: Exception, thrift: str) -> str:
+def _sentence(source: Path, error: Exception, memory_option: str) -> str:
     if isinstance(error, ZooError):
         text = str(error)
     elif isinstance(error, MemoryError) or "memory" in str(error):
-        text = f"there is not enough memory for it{f'; try a smaller {thrift}' if thrift else ''}."
+        advice = f"; try a smaller {memory_option}" if memory_option else ""
+        text = f"there is not enough memory for it{advice}."
     else:
         text = f"{type(error).__name__}: {error}".partition("\n")[0]
     return text if str(source) in text else f"{source}: {text}"

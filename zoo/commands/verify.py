@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from zoo.errors import DataError, ZooError
+from zoo.create import create_model
+from zoo.errors import DataError, ImageError, ZooError
+from zoo.inference.segmenter import Segmenter
 from zoo.predict import upscale
-from zoo.registry import create_model, get_model, list_models
-from zoo.segmenter import Segmenter
-from zoo.weights import Weights, get_weights, list_weights
+from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
 
 _ROUNDING = 5e-4  # 0.02 dB of 38, 0.0005 of a Dice coefficient of 0.99
 
@@ -55,7 +55,7 @@ def run(name: str | None, data: Path | None, sets: list[str], console: Console) 
             continue
         try:
             figures = measure(weights, model, data, sets)
-        except DataError as error:  # a folder seldom holds the data of both tasks
+        except (DataError, ImageError) as error:  # a folder seldom holds the data of both tasks
             failed += name is not None
             console.print(f"not measured: {error}", markup=False, highlight=False)
             continue
@@ -116,7 +116,7 @@ def table(figures: list[Figure], title: str) -> Table:
 
 
 def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dict[str, Any]]:
-    from zoo.sr.evaluate import evaluate, find_set
+    from zoo.sr.measure.evaluate import evaluate, find_set
 
     enlarge = partial(upscale, model=model, precision="fp32")
     scale = cast(int, model.scale)
@@ -124,7 +124,7 @@ def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dic
 
 
 def _masks(model: nn.Module, data: Path) -> dict[str, dict[str, Any]]:
-    from zoo.seg.evaluate import evaluate, validation_pairs
+    from zoo.seg.measure.evaluate import evaluate, validation_pairs
 
     segmenter = Segmenter(model, precision="fp32")
     pairs = validation_pairs(data)

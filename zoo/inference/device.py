@@ -18,12 +18,15 @@ _GPU_BUDGET = 2**33
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """Return the device meant: "auto" is a CUDA GPU where there is one, else the CPU.
+    """Return the device meant: "auto" is a CUDA GPU where there is one, else Apple's GPU (MPS)
+    where there is one, else the CPU.
 
     Raises InputError for a device that torch does not know or cannot use on this machine.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)

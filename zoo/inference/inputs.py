@@ -6,7 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from zoo.errors import InputError
-from zoo.picture import Array
+from zoo.pictures.picture import Array
 
 
 def check_array(array: Array) -> int:
@@ -20,15 +20,6 @@ def check_array(array: Array) -> int:
             f"full range = white), not {list(array.shape)} of {array.dtype}."
         )
     return channels
-
-
-def check_images(x: Tensor, channels: int) -> None:
-    """InputError for all but what networks take: a batch of floats `[N, channels, H, W]`."""
-    if x.ndim != 4 or x.shape[1] != channels or not x.is_floating_point():
-        raise InputError(
-            f"This network takes float images [N, {channels}, H, W] in [0, 1],"
-            f" not {x.dtype} {list(x.shape)}."
-        )
 
 
 def check_tensor(tensor: Tensor) -> None:

@@ -3,31 +3,24 @@
 from __future__ import annotations
 
 import math
-import os
-from dataclasses import replace
-from typing import Literal, cast, get_args
+from typing import cast
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.arguments import check_array, check_tensor
-from zoo.device import pick_precision
-from zoo.errors import InputError, did_you_mean
-from zoo.images import Picture, fill_transparent, to_tensor
-from zoo.picture import Array
-from zoo.runtime import evaluating, layout, place
-from zoo.weights import get_weights, list_weights
-
-Kind = Literal["mask", "overlay", "cutout"]
+from zoo.errors import InputError
+from zoo.inference.device import pick_precision
+from zoo.inference.inputs import check_array, check_tensor
+from zoo.inference.placement import evaluating, layout, place
+from zoo.pictures.cutouts import Kind, check_kind, cut_out, format_for, tint
+from zoo.pictures.picture import Array, Picture, to_tensor
+from zoo.sources import Name
 
 DEFAULT_SIZE = 512  # where weights don't tell
 _SOFTNESS = 2.0  # logits on either side of the threshold in which a cutout's edge is transparent
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
-_TINT = 0.5  # share of an overlay's colour
-# RGB of the classes 1, 2, ... in an overlay, then again from the first: Okabe and Ito's palette.
-_COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167), (213, 94, 0))
 
 
 class Segmenter:
@@ -42,15 +35,16 @@ class Segmenter:
         or as a copy if `device` names another place, and gets its training flags back.
     threshold: in (0, 1): what is more probable is foreground; for models of one class.
     tta: average the logits with those of the mirrored picture; twice the work.
-    size: side of the square; by default what registered weights tell, else 512.
-    device, precision: see `zoo.upscaler.Upscaler`.
+    size: side of the square; by default the one that the weights were trained on where they tell,
+        else 512.
+    device, precision: see `zoo.Upscaler`.
 
     Raises InputError for the arguments, UnknownNameError and WeightsError for the model.
     """
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | nn.Module = "unet34",
+        model: Name | nn.Module = "dynamic_unet",
         *,
         threshold: float = 0.5,
         tta: bool = False,
@@ -71,7 +65,7 @@ class Segmenter:
         if channels not in (1, 3):
             raise InputError(f"Pictures have 1 or 3 channels; this model takes {channels}.")
         self.channels = channels
-        self.size = size or trained_size(self.model)
+        self.size = size or getattr(self.model, "image_size", None) or DEFAULT_SIZE
         self.threshold = math.log(threshold / (1 - threshold))  # of a logit
         self.tta = tta
 
@@ -151,64 +145,6 @@ class Segmenter:
             edge = logits[1:].logsumexp(0) - logits[0]
         opacity: Array = (edge / (2 * _SOFTNESS) + 0.5).clamp(0, 1).cpu().numpy()
         return opacity
-
-
-def trained_size(model: nn.Module) -> int:
-    """Return the side of the squares that a model's weights were trained on, as far as known."""
-    source, config = getattr(model, "source", None), getattr(model, "config", None)
-    if source and config and source in list_weights(config["architecture"]):
-        return get_weights(source).meta.image_size or DEFAULT_SIZE
-    return DEFAULT_SIZE
-
-
-def check_kind(kind: str) -> Kind:
-    """Return the kind of a result; InputError for one that there is not."""
-    if kind not in get_args(Kind):
-        hint = did_you_mean(str(kind), get_args(Kind))
-        raise InputError(f"{kind!r} is none of {', '.join(get_args(Kind))}.{hint}")
-    return cast(Kind, kind)
-
-
-def formats_of(kind: Kind) -> tuple[str, ...]:
-    """Return the formats that can hold a result: a mask needs exact values, a cutout alpha."""
-    if kind == "mask":
-        return ("PNG", "TIFF", "BMP", "PPM")
-    return ("PNG", "WEBP", "TIFF") if kind == "cutout" else ()
-
-
-def format_for(kind: Kind, format: str) -> str:
-    """Return the format for the result of a picture in `format`: that one where it can hold it."""
-    return format if kind == "overlay" or format in formats_of(kind) else "PNG"
-
-
-def cut_out(picture: Picture, opacity: Array) -> Picture:
-    """The picture under an alpha plane, with the object's colours spread over what is hidden.
-
-    opacity: `[H, W]` float in [0, 1]; transparency that the picture has already stays.
-    """
-    full = np.iinfo(picture.pixels.dtype).max
-    alpha = np.rint(opacity * full).astype(picture.pixels.dtype)
-    if picture.alpha is not None:
-        alpha = np.minimum(alpha, picture.alpha)
-    pixels = fill_transparent(picture.pixels, alpha)
-    return replace(picture, pixels=pixels, alpha=alpha, format=format_for("cutout", picture.format))
-
-
-def tint(picture: Picture, classes: Array) -> Picture:
-    """The picture in RGB, every class but 0 in a colour of its own.
-
-    classes: `[H, W]` class numbers.
-    """
-    grey = picture.pixels.shape[2] == 1
-    pixels = picture.pixels.repeat(3 if grey else 1, axis=2)  # a copy
-    full = np.iinfo(pixels.dtype).max
-    for number in np.unique(classes[classes > 0]):
-        inside = classes == number
-        colour = np.asarray(_COLOURS[(number - 1) % len(_COLOURS)]) / 255 * full
-        mixed = (1 - _TINT) * pixels[inside] + _TINT * colour
-        pixels[inside] = np.rint(mixed).astype(pixels.dtype)
-    profile = None if grey else picture.icc_profile  # that of a grey picture fits no colours
-    return replace(picture, pixels=pixels, icc_profile=profile)
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
@@ -12,13 +11,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.arguments import check_array, check_tensor
-from zoo.device import memory_budget, pick_precision
 from zoo.errors import InputError
-from zoo.images import Picture, fill_transparent, to_pixels, to_tensor
-from zoo.picture import Array
-from zoo.runtime import evaluating, layout, place
-from zoo.tiling import Progress, Read, Write, run_tiled, tile_for
+from zoo.inference.device import memory_budget, pick_precision
+from zoo.inference.inputs import check_array, check_tensor
+from zoo.inference.placement import evaluating, layout, place
+from zoo.inference.tiling import Progress, Read, Write, run_tiled, tile_for
+from zoo.pictures.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
+from zoo.sources import Name
 
 
 class Upscaler:
@@ -30,7 +29,8 @@ class Upscaler:
         as a copy if `device` names another place, and gets its training flags back.
     tile: side of the tiles in input pixels, "auto" for as large as the memory budget allows, None
         for the picture as a whole.
-    precision: "fp32", "bf16", "fp16" (GPU only), or "auto", see `zoo.device.pick_precision`.
+    precision: "fp32", "bf16", "fp16" (GPU only), or "auto", see
+        `zoo.inference.device.pick_precision`.
     tta: average over the eight flips and rotations; eight times the work.
     device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
 
@@ -39,7 +39,7 @@ class Upscaler:
 
     def __init__(
         self,
-        model: str | os.PathLike[str] | nn.Module = "srresnet_x4",
+        model: Name | nn.Module = "srresnet_x4",
         *,
         tile: int | str | None = "auto",
         precision: str = "auto",

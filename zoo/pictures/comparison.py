@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.picture import Array
+from zoo.pictures.picture import Array
 
 Part = tuple[int, int, int]  # top, left, side
 

@@ -15,29 +15,12 @@ from typing import IO, Any
 import numpy as np
 from PIL import Image, ImageFile
 
-from zoo.atomic import obstacle, replacing
 from zoo.errors import DataError, ImageError, InputError, ZooError, did_you_mean
-from zoo.formats import FORMATS, Format, check_format
-from zoo.large import read_deep, write_deep
-from zoo.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
-from zoo.pil import from_pil, is_deep, to_pil
-
-__all__ = [
-    "DEFAULT_MAX_PIXELS",
-    "FORMATS",
-    "Format",
-    "Picture",
-    "check_output",
-    "fill_transparent",
-    "find_images",
-    "from_pil",
-    "read_image",
-    "read_rgb",
-    "to_pil",
-    "to_pixels",
-    "to_tensor",
-    "write_image",
-]
+from zoo.pictures.formats import FORMATS, SUFFIXES, check_format
+from zoo.pictures.picture import Array, Picture
+from zoo.pictures.pillow import from_pil, is_deep, to_pil
+from zoo.pictures.sixteen_bit import read_deep, write_deep
+from zoo.store.atomic import obstacle, replacing
 
 DEFAULT_MAX_PIXELS = 200_000_000  # the largest cameras in telephones have 200 megapixels
 
@@ -46,34 +29,38 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, Pat
     """List image files as (file, its path relative to the argument that it was found under).
 
     A file is taken as it is, with its bare name, and looked at when it is read. A folder is
-    searched with its subfolders, in sorted order, for the suffixes of FORMATS in any case; hidden
-    files and folders, and folders that are symbolic links, are skipped. A file met twice is listed
-    once. Raises ImageError for a folder without images or one that cannot be listed.
+    searched with its subfolders, see `list_images`. A file met twice is listed once.
+    Raises ImageError for a folder without images or one that cannot be listed.
     """
     found: dict[Path, tuple[Path, Path]] = {}
     for root in map(Path, paths):
-        files = _search(root) if root.is_dir() else [root]
-        if not files:
-            raise ImageError(f"{root}: the folder has no image in it ({', '.join(FORMATS)}).")
-        for file in files:
+        for file in list_images(root) if root.is_dir() else [root]:
             relative = file.relative_to(root) if file != root else Path(root.name)
             found.setdefault(file.absolute(), (file, relative))
     return list(found.values())
 
 
-def _search(folder: Path) -> list[Path]:
+def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
+    """List the files of a folder that have a suffix of SUFFIXES, in any case; sorted.
+
+    Hidden files and folders, and folders that are symbolic links, are skipped; subfolders too
+    unless `recursive`. Raises ImageError for a folder that is missing, holds no image, or cannot be
+    listed.
+    """
+
     def refuse(error: OSError) -> None:
         raise ImageError(f"{error.filename}: the folder can't be listed ({error.strerror}).")
 
-    suffixes = {suffix for known in FORMATS.values() for suffix in known.suffixes}
     files: list[Path] = []
     for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = [name for name in folders if not name.startswith(".")]
+        folders[:] = [name for name in folders if recursive and not name.startswith(".")]
         files += [
             Path(parent, name)
             for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in suffixes
+            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
         ]
+    if not files:
+        raise ImageError(f"{folder}: the folder has no image in it ({', '.join(FORMATS)}).")
     return sorted(files)
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.errors import ImageError, did_you_mean
-from zoo.large import require_pyvips
-from zoo.picture import Picture
+from zoo.pictures.picture import Picture
+from zoo.pictures.sixteen_bit import require_pyvips
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,9 @@ FORMATS = {
     "GIF": Format((".gif",), writable=False),  # its 256 colours are too few for a photograph
     "PPM": Format((".ppm", ".pgm", ".pbm", ".pnm"), deep=(1,)),
 }
+
+# File name suffix, in lower case -> the name of its format.
+SUFFIXES = {suffix: name for name, known in FORMATS.items() for suffix in known.suffixes}
 
 
 def check_format(picture: Picture, *, scale: int = 1) -> None:

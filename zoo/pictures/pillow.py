@@ -9,7 +9,7 @@ import numpy as np
 from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
 
 from zoo.errors import ImageError
-from zoo.picture import Array, Picture, fill_transparent
+from zoo.pictures.picture import Array, Picture, fill_transparent
 
 # The EXIF entries that describe the photograph. Those that describe the layout of the file it came
 # from (size, strips, orientation) would contradict the file that is written.

@@ -9,8 +9,8 @@ import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin
 
 from zoo.errors import ImageError, MissingDependencyError
-from zoo.picture import Array, Picture
-from zoo.pil import compose
+from zoo.pictures.picture import Array, Picture
+from zoo.pictures.pillow import compose
 
 
 def require_pyvips() -> Any:

@@ -12,8 +12,8 @@ from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from zoo.atomic import replacing
 from zoo.errors import WeightsError
+from zoo.store.atomic import replacing
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte

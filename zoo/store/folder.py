@@ -9,16 +9,25 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from torch import nn
 
-from zoo.atomic import replacing
-from zoo.download import reason_of
 from zoo.errors import InputError, WeightsError
-from zoo.model import ZooModel
-from zoo.registry import build_with
-from zoo.sources import CONFIG_FILE, WEIGHTS_FILE, folder_source
-from zoo.statedict import save_weights, unwrap
+from zoo.store.atomic import replacing
+from zoo.store.download import reason_of
+from zoo.store.state_dict import save_weights, unwrap
+
+CONFIG_FILE = "config.json"
+WEIGHTS_FILE = "model.safetensors"
+
+
+class Config(NamedTuple):
+    """What a config.json tells: how the model is built, and the size that it was trained at."""
+
+    architecture: str
+    options: dict[str, Any]
+    image_size: int | None  # side of the squares, None where the folder does not tell
 
 
 def save_model(model: nn.Module, folder: str | Path) -> Path:
@@ -36,6 +45,8 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
             f"save_model takes a model that create_model built, not a {type(model).__name__};"
             " safetensors.torch.save_model writes any other module."
         )
+    if size := getattr(model, "image_size", None):
+        config = {**config, "image_size": size}
     try:
         text = json.dumps(config, indent=2) + "\n"
     except TypeError as error:
@@ -54,13 +65,27 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
     return folder
 
 
-def load_model(place: str | Path) -> ZooModel:
-    """Return the model of a folder, or of "hf-hub:org/repo@revision", in eval mode.
+def read_config(file: Path, label: str) -> Config:
+    """Read a config.json; `label` names its folder in messages.
 
-    fp16 files load as fp32. Raises WeightsError for a folder that is incomplete, damaged or made
-    for another model, UnknownNameError for an architecture that this version does not have.
+    Raises WeightsError where the file is missing or is not what save_model writes.
     """
-    return build_with(folder_source(place), {}).eval()
+    if not file.is_file():
+        raise WeightsError(
+            f"There is no {CONFIG_FILE} in {label}; a model's folder is what save_model writes."
+        )
+    try:
+        config = json.loads(file.read_text())
+        options = config["options"]
+        # JSON has no tuples, options have no lists.
+        options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        size = config.get("image_size")
+        return Config(str(config["architecture"]), options, None if size is None else int(size))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise WeightsError(
+            f"{CONFIG_FILE} of {label} does not tell the model's architecture and options,"
+            " as save_model writes them."
+        ) from error
 
 
 def push_to_hub(

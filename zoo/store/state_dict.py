@@ -11,8 +11,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from zoo.atomic import replacing
 from zoo.errors import WeightsError
+from zoo.store.atomic import replacing
 
 PICKLE_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".pkl", ".tar")
 _CHECKSUM = "tensors_sha256"

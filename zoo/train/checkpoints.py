@@ -8,10 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.atomic import replacing
+from zoo.create import load_model
 from zoo.errors import TrainingError
-from zoo.runtime import open_pretrained
-from zoo.transfer import TransferReport, transfer_weights
+from zoo.store.atomic import replacing
+from zoo.train.transfer import TransferReport, transfer_weights
 
 
 def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
@@ -42,4 +42,4 @@ def start_from(model: nn.Module, start: str, *, min_copied: float) -> TransferRe
     Raises:
         ZooError: unknown or unreadable weights, or less than the share `min_copied` fits.
     """
-    return transfer_weights(open_pretrained(start), model, min_copied=min_copied)
+    return transfer_weights(load_model(start), model, min_copied=min_copied)

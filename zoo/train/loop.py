@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from torch.utils.tensorboard import SummaryWriter
 
-from zoo.atomic import replacing
 from zoo.errors import TrainingError
-from zoo.hub import save_model
+from zoo.store.atomic import replacing
+from zoo.store.folder import save_model
 from zoo.train.checkpoints import load_checkpoint, save_checkpoint
 from zoo.train.freezing import named, train_only, unfreeze
 from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor, trainable_parameters

@@ -8,14 +8,14 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from zoo.seg.augment import Augmentation
-from zoo.seg.cache import resized_copies
-from zoo.seg.data import MaskedImages
-from zoo.seg.folders import Pair, list_pairs
+from zoo.seg.data.augment import Augmentation
+from zoo.seg.data.batches import MaskedImages
+from zoo.seg.data.folders import Pair, list_pairs
+from zoo.seg.data.resized_copies import resized_copies
+from zoo.seg.data.splits import Split, k_fold, lesson_split
 from zoo.seg.losses import segmentation_loss
-from zoo.seg.metrics import Counts, accuracy, count, dice_pooled
-from zoo.seg.model import SMALLEST
-from zoo.seg.splits import Split, k_fold, lesson_split
+from zoo.seg.measure.metrics import Counts, accuracy, count, dice_pooled
+from zoo.seg.networks.base import SMALLEST
 from zoo.train.recipe import Recipe, Section, Stage
 
 
@@ -34,7 +34,7 @@ class SegStage(Stage):
 
 
 class AugmentationSection(Section):
-    """See `zoo.seg.augment.Augmentation`."""
+    """See `zoo.seg.data.augment.Augmentation`."""
 
     rotation: float = Field(default=4.0, ge=0, le=180)
     flip: bool = True
@@ -140,7 +140,7 @@ class Segmentation:
 
     Args:
         recipe: its epochs are counted out in `self.recipe`, which is the one to train by.
-        folder: see `zoo.seg.folders.list_pairs`.
+        folder: see `zoo.seg.data.folders.list_pairs`.
         classes: of the network.
         cache: where resized copies are kept, see `resized_copies`.
 
@@ -172,6 +172,7 @@ class Segmentation:
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Pooled Dice and accuracy over the held-out images, at the size in training."""
+        model.image_size = self.size  # type: ignore[assignment]  # saved with the weights
         device = self.held_out.device
         half = torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
         parts = []

@@ -14,20 +14,21 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from zoo.errors import DataError, RecipeError
-from zoo.images import to_pixels, to_tensor
-from zoo.sr.data import Degradation, Pair, PairedPatches, list_images, load_pair
-from zoo.sr.feature_loss import FeatureLoss
-from zoo.sr.feature_nets import lesson_net, normalised_vgg19
-from zoo.sr.imresize import bicubic_downscale
-from zoo.sr.losses import PIXEL_LOSSES, Loss
-from zoo.sr.metrics import psnr_y
-from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.pictures.files import list_images
+from zoo.pictures.picture import to_pixels, to_tensor
+from zoo.sr.data.imresize import bicubic_downscale
+from zoo.sr.data.pairs import Degradation, Pair, PairedPatches, load_pair
+from zoo.sr.losses.feature_loss import FeatureLoss
+from zoo.sr.losses.feature_nets import lesson_net, normalised_vgg19
+from zoo.sr.losses.pixel import PIXEL_LOSSES, Loss
+from zoo.sr.measure.metrics import psnr_y
 from zoo.train.recipe import Recipe, Section, Stage
 
 
 class SRStage(Stage):
     """A stage with the side of its input patches in pixels, and the number of random places that
-    each is chosen from, see `zoo.sr.data.PairedPatches.batch`.
+    each is chosen from, see `zoo.sr.data.pairs.PairedPatches.batch`.
     """
 
     patch: int = Field(gt=0)
@@ -35,7 +36,7 @@ class SRStage(Stage):
 
 
 class FeatureSection(Section):
-    """The feature loss, see `zoo.sr.feature_loss.FeatureLoss`.
+    """The feature loss, see `zoo.sr.losses.feature_loss.FeatureLoss`.
 
     `weights` is "default" (torchvision's, for vgg16_bn alone), a *.safetensors file, or null for a
     random network.
@@ -155,7 +156,7 @@ class SuperResolution:
     ) -> None:
         if recipe.shrunk and inputs is not None:
             raise RecipeError("shrunk copies have no ready-made inputs: leave out one of the two.")
-        train, held_out = split_held_out(list_images(folder), recipe.held_out)
+        train, held_out = split_held_out(list_images(folder, recursive=False), recipe.held_out)
         pairs: list[Pair] = []
         self.held_out: list[Pair] = []
         with ThreadPoolExecutor() as pool:

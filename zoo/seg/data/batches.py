@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.seg.augment import Augmentation
+from zoo.seg.data.augment import Augmentation
 
 
 class MaskedImages:

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from zoo.errors import DataError, ImageError, InputError, ZooError
-from zoo.images import find_images, read_rgb
-from zoo.seg.masks import read_mask
-from zoo.seg.resize import resize_image, resize_mask
-from zoo.seg.runs import decode_runs, read_runs
+from zoo.pictures.files import find_images, read_rgb
+from zoo.seg.data.masks import read_mask
+from zoo.seg.data.resize import resize_image, resize_mask
+from zoo.seg.data.run_lengths import decode_runs, read_runs
 
 LAYOUTS = "train/ with train_masks/ or train_masks.csv (Kaggle's Carvana), or images/ with masks/"
 

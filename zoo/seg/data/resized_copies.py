@@ -16,9 +16,9 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from zoo.download import cache_folder
 from zoo.errors import DataError
-from zoo.seg.folders import Pair, Runs, load_resized
+from zoo.seg.data.folders import Pair, Runs, load_resized
+from zoo.store.download import cache_folder
 
 VERSION = 1  # to be raised when the same files would give other pixels
 CHUNK = 64  # pairs decoded before they are written

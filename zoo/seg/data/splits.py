@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from zoo.errors import DataError, InputError
-from zoo.seg.folders import Pair, groups_of
+from zoo.seg.data.folders import Pair, groups_of
 
 
 @dataclass(frozen=True)

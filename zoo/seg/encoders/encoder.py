@@ -19,11 +19,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.download import reason_of
 from zoo.errors import InputError, OptionError
-from zoo.seg.timm_trunks import timm_trunk
-from zoo.seg.torchvision_trunks import torchvision_trunk
-from zoo.seg.trunks import Chain, Trunk, own_trunk
+from zoo.seg.encoders.timm_trunks import timm_trunk
+from zoo.seg.encoders.torchvision_trunks import torchvision_trunk
+from zoo.seg.encoders.trunks import Chain, Trunk, own_trunk
+from zoo.store.download import reason_of
 
 # Images are padded to multiples of the first of these that the network takes. 112 suits patches of
 # 14 pixels, the network's own size (tried last) windows that are a fixed part of it.

@@ -9,10 +9,10 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.download import reason_of
 from zoo.errors import InputError, UnknownNameError, WeightsError, did_you_mean
-from zoo.seg.trunks import Trunk, adapt_stem, configured, require
-from zoo.statedict import load_weights, read_weights
+from zoo.seg.encoders.trunks import Trunk, adapt_stem, configured, require
+from zoo.store.download import reason_of
+from zoo.store.state_dict import load_weights, read_weights
 
 
 def timm_trunk(name: str, *, weights: str | Path | None, in_chans: int) -> Trunk:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from torch import nn
 
-from zoo.download import reason_of
 from zoo.errors import UnknownNameError, WeightsError, did_you_mean
-from zoo.seg.trunks import Chain, Trunk, adapt_stem, flatten, require
-from zoo.statedict import load_weights, read_weights
+from zoo.seg.encoders.trunks import Chain, Trunk, adapt_stem, flatten, require
+from zoo.store.download import reason_of
+from zoo.store.state_dict import load_weights, read_weights
 
 
 def torchvision_trunk(name: str, *, weights: str | Path | None, in_chans: int) -> Trunk:

@@ -1,7 +1,7 @@
 """Trunks: networks cut down to the part that makes feature maps, to be made pyramids of.
 
 A trunk takes a normalised image `[N, in_chans, H, W]` and returns its maps from shallow to deep.
-`zoo.seg.encoders` measures which.
+`zoo.seg.encoders.encoder` measures which.
 """
 
 from __future__ import annotations

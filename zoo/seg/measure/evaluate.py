@@ -1,7 +1,7 @@
 """The segmentation benchmark: predict the masks of a folder's images, compare with the real ones.
 
-At a square size, image and mask are squashed to it (see `zoo.seg.resize`), as the lesson does. At
-native size nothing is resized here: the prediction must have the file's own size.
+At a square size, image and mask are squashed to it (see `zoo.seg.data.resize`), as the lesson does.
+At native size nothing is resized here: the prediction must have the file's own size.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from zoo.seg.folders import Pair, list_pairs, load_pair
-from zoo.seg.metrics import TOLERANCE, Counts, count, dice_per_image, summary
-from zoo.seg.resize import resize_image, resize_mask
-from zoo.seg.splits import lesson_split
+from zoo.seg.data.folders import Pair, list_pairs, load_pair
+from zoo.seg.data.resize import resize_image, resize_mask
+from zoo.seg.data.splits import lesson_split
+from zoo.seg.measure.metrics import TOLERANCE, Counts, count, dice_per_image, summary
 
 PROTOCOL = (
     "accuracy (p > 0.5) and dice_pooled over all pixels of the set; dice, iou and boundary_f "
@@ -67,10 +67,10 @@ def evaluate(
         predict: from uint8 `[H, W, 3]` to logits `[classes, H, W]`.
         pairs: at least one.
         size: side of the squares, or None for the files' own sizes.
-        classes, allow_empty: see `zoo.seg.folders.load_pair`.
+        classes, allow_empty: see `zoo.seg.data.folders.load_pair`.
 
     Returns:
-        The figures of `zoo.seg.metrics.summary`, "seconds" per image, and "images":
+        The figures of `zoo.seg.measure.metrics.summary`, "seconds" per image, and "images":
         `{name: {"dice": ..., "seconds": ...}}`.
 
     Raises:

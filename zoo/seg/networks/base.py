@@ -6,10 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.arguments import check_images
 from zoo.errors import InputError
-from zoo.model import ZooModel
-from zoo.seg.encoders import Encoder
+from zoo.model import InputSpec, ZooModel, as_floats, check_images
+from zoo.seg.encoders.encoder import Encoder
 
 SMALLEST = 32  # pixels a side
 
@@ -30,12 +29,19 @@ class SegmentationModel(ZooModel):
             that batch norm sees one value per channel.
     """
 
+    classifier = "decoder.head"
+
     def __init__(self, encoder: Encoder, decoder: nn.Module, *, classes: int) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
         self.classes = classes
         self.in_chans = encoder.in_chans
+
+    @property
+    def input_spec(self) -> InputSpec:
+        mean, std = as_floats(self.encoder.mean), as_floats(self.encoder.std)
+        return InputSpec(self.in_chans, SMALLEST, mean, std, image_size=self.image_size)
 
     def forward(self, x: Tensor) -> Tensor:
         self._check(x)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zoo.weights import WeightsMeta
+from zoo.registry import WeightsMeta
 
 
 def carvana_meta(

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.registry import register_model
-from zoo.seg.encoders import make_encoder
-from zoo.seg.model import SegmentationModel, check_classes
+from zoo.seg.encoders.encoder import make_encoder
+from zoo.seg.networks.base import SegmentationModel, check_classes
 
 
 class Branch(nn.Module):
@@ -93,7 +93,7 @@ def fpn(
 ) -> SegmentationModel:
     """A feature pyramid network on any encoder.
 
-    encoder, encoder_weights, cut, in_chans: see `zoo.seg.encoders.make_encoder`.
+    encoder, encoder_weights, cut, in_chans: see `zoo.seg.encoders.encoder.make_encoder`.
     """
     check_classes(classes)
     pyramid = make_encoder(encoder, weights=encoder_weights, in_chans=in_chans, cut=cut)

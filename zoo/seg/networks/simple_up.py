@@ -11,11 +11,10 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.registry import register_model
-from zoo.seg.carvana import carvana_meta
-from zoo.seg.encoders import make_encoder
-from zoo.seg.model import SegmentationModel, check_classes
-from zoo.weights import Weights, register_weights
+from zoo.registry import Weights, register_model, register_weights
+from zoo.seg.encoders.encoder import make_encoder
+from zoo.seg.networks.base import SegmentationModel, check_classes
+from zoo.seg.networks.carvana import carvana_meta
 
 
 class SimpleUp(nn.Module):
@@ -52,7 +51,7 @@ def simple_up34(
     return SegmentationModel(encoder, decoder, classes=classes)
 
 
-register_weights(
+SIMPLE_UP34_CARVANA = register_weights(
     Weights(
         name="simple_up34.carvana",
         file="simple_up34.carvana.safetensors",

@@ -14,12 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.registry import register_model
-from zoo.seg.carvana import carvana_meta
-from zoo.seg.encoders import make_encoder
-from zoo.seg.model import SegmentationModel, check_classes
-from zoo.upsampling import UpsamplerKind, upsample_step
-from zoo.weights import Weights, register_weights
+from zoo.layers.upsampling import UpsamplerKind, upsample_step
+from zoo.registry import Weights, register_model, register_weights
+from zoo.seg.encoders.encoder import make_encoder
+from zoo.seg.networks.base import SegmentationModel, check_classes
+from zoo.seg.networks.carvana import carvana_meta
 
 
 class LessonBlock(nn.Module):
@@ -146,7 +145,7 @@ def unet34(
     return SegmentationModel(encoder, decoder, classes=classes)
 
 
-register_weights(
+UNET34_CARVANA = register_weights(
     Weights(
         name="unet34.carvana",
         file="unet34.carvana.safetensors",
@@ -176,7 +175,7 @@ def dynamic_unet(
 ) -> SegmentationModel:
     """A U-Net on any encoder.
 
-    encoder, encoder_weights, cut, in_chans: see `zoo.seg.encoders.make_encoder`.
+    encoder, encoder_weights, cut, in_chans: see `zoo.seg.encoders.encoder.make_encoder`.
     decoder_channels, upsampler: see `UnetDecoder`.
     """
     check_classes(classes)
@@ -191,7 +190,7 @@ def dynamic_unet(
     return SegmentationModel(pyramid, decoder, classes=classes)
 
 
-register_weights(
+DYNAMIC_UNET_CARVANA_EFFNET_LITE0 = register_weights(
     Weights(
         name="dynamic_unet.carvana_effnet_lite0",
         file="dynamic_unet.carvana_effnet_lite0.safetensors",

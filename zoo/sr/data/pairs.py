@@ -14,24 +14,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from zoo.errors import DataError
-from zoo.formats import FORMATS
-from zoo.images import read_rgb
-from zoo.sr.imresize import bicubic_downscale, crop_to_multiple, imresize
-
-SUFFIXES = {suffix for known in FORMATS.values() for suffix in known.suffixes}
+from zoo.pictures.files import read_rgb
+from zoo.sr.data.imresize import bicubic_downscale, crop_to_multiple, imresize
 
 # (image [H, W, 3] uint8, scale) -> degraded image [H / scale, W / scale, 3] uint8
 Degradation = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
-
-
-def list_images(folder: Path) -> list[Path]:
-    """The image files directly in `folder`, sorted by name; an empty folder is a DataError."""
-    if not folder.is_dir():
-        raise DataError(f"There is no folder {folder}.")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in SUFFIXES)
-    if not files:
-        raise DataError(f"{folder} holds no images ({', '.join(sorted(SUFFIXES))}).")
-    return files
 
 
 class Pair(NamedTuple):

@@ -17,8 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.sr.feature_maps import FeatureMaps, before_max_pools
-from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.sr.losses.feature_maps import FeatureMaps, before_max_pools
 
 LESSON_WEIGHTS = (0.26, 0.74)
 

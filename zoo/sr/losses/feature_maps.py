@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
-from zoo.download import reason_of
 from zoo.errors import InputError, UnknownNameError, did_you_mean
-from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.store.download import reason_of
 
 
 class FeatureMaps(nn.Module):

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from torch import Tensor, nn
 
-from zoo.download import reason_of
 from zoo.errors import WeightsError
-from zoo.statedict import load_weights, read_weights
+from zoo.store.download import reason_of
+from zoo.store.state_dict import load_weights, read_weights
 
 
 def lesson_net(weights: str | Path | None = "default") -> nn.Module:

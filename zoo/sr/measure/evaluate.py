@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError
-from zoo.sr.data import Pair, list_images, load_pair
-from zoo.sr.metrics import psnr_y, ssim_y
+from zoo.pictures.files import list_images
+from zoo.sr.data.pairs import Pair, load_pair
+from zoo.sr.measure.metrics import psnr_y, ssim_y
 
 PROTOCOL = (
     "psnr_y (dB) and ssim_y: luma of uint8 images, rounded; crop = scale; low resolution by "
@@ -44,7 +45,7 @@ def find_set(data: Path, name: str) -> Path:
 def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
     """Originals and their low-resolution files, from `LR_x{scale}/` or else by `imresize`."""
     inputs = folder / f"LR_x{scale}"
-    for file in list_images(folder):
+    for file in list_images(folder, recursive=False):
         yield load_pair(file, scale=scale, inputs=inputs if inputs.is_dir() else None)
 
 
@@ -61,7 +62,8 @@ def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
         the figures beside "images" are means over them.
 
     Raises:
-        DataError: a missing folder, an unreadable file or a pair that does not fit.
+        ImageError: a folder that is missing or holds no image.
+        DataError: an unreadable file or a pair that does not fit.
     """
     images = {}
     for name, target, low in benchmark_pairs(folder, scale):

@@ -13,11 +13,11 @@ import math
 import torch
 from torch import Tensor, nn
 
-from zoo.arguments import check_images
-from zoo.model import ZooModel
+from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.layers.upsampling import factorise, icnr_
+from zoo.model import InputSpec, ZooModel, as_floats, check_images
 from zoo.registry import register_model
-from zoo.sr.srresnet import IMAGENET_MEAN, IMAGENET_STD, ResidualBlock
-from zoo.upsampling import factorise, icnr_
+from zoo.sr.networks.srresnet import ResidualBlock
 
 
 def conv_relu(inputs: int, outputs: int) -> list[nn.Module]:
@@ -57,6 +57,10 @@ class LessonSRResNet(ZooModel):
         steps = len(self.upsampler)
         self.halo = math.ceil(1 + 2 * 8 + 1 + sum(0.5**i for i in range(steps + 1)))
         self.peak_floats = 3 * 64 * scale**2
+
+    @property
+    def input_spec(self) -> InputSpec:
+        return InputSpec(3, 1, as_floats(self.mean), as_floats(self.std))
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, 3)

@@ -12,36 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.arguments import check_images
-from zoo.model import ZooModel
-from zoo.registry import register_model
-from zoo.upsampling import Upsampler, UpsamplerKind
-from zoo.weights import Weights, WeightsMeta, register_weights
-
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
-
-
-VGG_LOSS = " The feature loss looked through Oxford's VGG19, trained on ImageNet."
-
-
-def photograph_meta(*, recipe: str, version: int = 1, loss: str = "") -> WeightsMeta:
-    """What all our weights for photographs have in common: data and licences."""
-    return WeightsMeta(
-        version=version,
-        license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",
-        training_data=(
-            "644 of 668 photographs, the other 24 set aside: BSDS500 train and test (399), CID22 "
-            "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)."
-            + loss
-        ),
-        training_data_terms=(
-            "BSDS500: non-commercial research and education; CID22: CC BY-SA 4.0; gb82 and Budgie: "
-            "CC0; CLIC, deepin and Pop!_OS: Unsplash licence or public domain."
-        ),
-        recipe=recipe,
-        options={"res_scale": 1.0, "negative_slope": 0.1},
-    )
+from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
+from zoo.layers.upsampling import Upsampler, UpsamplerKind
+from zoo.model import InputSpec, ZooModel, as_floats, check_images
+from zoo.registry import Weights, register_model, register_weights
+from zoo.sr.networks.photographs import VGG_LOSS, photograph_meta
 
 
 class ResidualBlock(nn.Module):
@@ -121,6 +96,10 @@ class SRResNet(ZooModel):
         self.halo = math.ceil(1 + 2 * depth + 1 + self.upsampler.radius + 1 / scale)
         self.peak_floats = 3 * width * scale**2
 
+    @property
+    def input_spec(self) -> InputSpec:
+        return InputSpec(3, 1, as_floats(self.mean), as_floats(self.std))
+
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, 3)
         features = self.head((x - self.mean) / self.std)  # [N, width, H, W]
@@ -149,7 +128,7 @@ def srresnet_x2(
     )
 
 
-register_weights(
+SRRESNET_X2_PSNR = register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
@@ -159,7 +138,7 @@ register_weights(
     ),
     default=True,
 )
-register_weights(
+SRRESNET_X2_PERCEPTUAL = register_weights(
     Weights(
         name="srresnet_x2.perceptual",
         file="srresnet_x2.perceptual.safetensors",
@@ -192,7 +171,7 @@ def srresnet_x4(
     )
 
 
-register_weights(
+SRRESNET_X4_PSNR = register_weights(
     Weights(
         name="srresnet_x4.psnr",
         file="srresnet_x4.psnr.safetensors",
@@ -202,7 +181,7 @@ register_weights(
     ),
     default=True,
 )
-register_weights(
+SRRESNET_X4_PERCEPTUAL = register_weights(
     Weights(
         name="srresnet_x4.perceptual",
         file="srresnet_x4.perceptual.safetensors",

@@ -1,0 +1,123 @@
+"""A name, a folder or a Hugging Face repository becomes a model."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from zoo.errors import OptionError, ZooError, did_you_mean
+from zoo.model import ZooModel
+from zoo.registry import Model, Weights, get_model, list_weights
+from zoo.sources import Name, Source, resolve
+from zoo.store.state_dict import load_weights, read_weights
+
+Head = Literal["kept", "new"]
+
+_log = logging.getLogger("zoo")
+
+# What other libraries call our options, and what to write here.
+_SYNONYMS = {
+    "pretrained": "weights='default'",
+    "num_classes": "classes",
+    "in_channels": "in_chans",
+    "encoder_name": "encoder",
+    "backbone": "encoder",
+    "encoder_pretrained": "encoder_weights='default'",
+}
+
+
+def create_model(
+    name: Name, *, weights: Name | Weights | None = None, head: Head = "kept", **options: Any
+) -> ZooModel:
+    """Build a model with the builder's `options`, in training mode like any new module.
+
+    name: a model ("srresnet_x4"), a model with the tag of weights ("srresnet_x4.psnr"), a folder
+        that `save_model` wrote, or "hf-hub:org/repo@revision".
+    weights: None (a random start, unless `name` brings weights), a tag, "default", a folder,
+        "hf-hub:org/repo@revision", an https URL or the path of a *.safetensors file. Weights fix
+        the options that they were made with.
+    head: "new" loads all weights but those of the last layer, which starts at random: with it
+        `classes` may differ from that of the weights. What was left out is logged.
+
+    Raises UnknownNameError for a name that is not registered, OptionError for an option that the
+    model does not take or that its weights contradict, WeightsError for weights that cannot be had.
+    """
+    if head not in get_args(Head):
+        raise OptionError(f"head={head!r} is none of {', '.join(get_args(Head))}.")
+    architecture, source = resolve(name, weights)
+    model = get_model(architecture)
+    check_options(model, options)
+    if source is not None:
+        return _build_with(source, options, new_head=head == "new")
+    if head == "new":
+        raise OptionError(f"head='new' is for weights whose head is replaced; {name} has none.")
+    return _build(model, options)
+
+
+def load_model(name: Name) -> ZooModel:
+    """Return a model with its weights, in eval mode, never with random ones.
+
+    name: a folder that `save_model` wrote, "hf-hub:org/repo@revision", a model with the tag of
+        weights ("srresnet_x4.psnr"), or a model ("srresnet_x4"), which gets its default weights.
+
+    fp16 files load as fp32. Raises WeightsError for a folder that is incomplete, damaged or made
+    for another model, UnknownNameError for a name that this version does not have.
+    """
+    architecture, source = resolve(name)
+    if source is None:
+        _, source = resolve(architecture, "default")
+    assert source is not None  # "default" is found, or raises
+    return _build_with(source, {}).eval()
+
+
+def check_options(model: Model, options: Mapping[str, Any]) -> None:
+    """Raise OptionError for an option that the model's builder does not take."""
+    for option in options:
+        if option in model.options:
+            continue
+        synonym = _SYNONYMS.get(option)
+        hint = f" Here it is {synonym}." if synonym else did_you_mean(option, model.options)
+        raise OptionError(
+            f"{model.name} has no option {option!r}.{hint}"
+            f" Its options: {', '.join(model.options) or 'none'}."
+        )
+
+
+def _build_with(source: Source, options: dict[str, Any], *, new_head: bool = False) -> ZooModel:
+    """Build the model of a source and load its weights."""
+    model = get_model(source.architecture)
+    options = source.options_with(options, new_head=new_head)
+    check_options(model, options)
+    module = _build(model, options)
+    state = read_weights(source.fetch())
+    if new_head:
+        if module.classifier is None:
+            raise OptionError(f"{model.name} has no head that could be new.")
+        prefix = f"{module.classifier}."
+        fresh = {key: own for key, own in module.state_dict().items() if key.startswith(prefix)}
+        state = {key: value for key, value in state.items() if not key.startswith(prefix)} | fresh
+    fitting = ", ".join(list_weights(model.name)) or "none registered"
+    load_weights(
+        module,
+        state,
+        label=source.label,
+        hint=f"weights of {model.name} with its default options: {fitting}",
+    )
+    module.image_size = source.image_size
+    if new_head:
+        _log.warning("%s: loaded, but for %s, which is new.", source.label, module.classifier)
+    else:
+        module.source = source.label
+    return module
+
+
+def _build(model: Model, options: dict[str, Any]) -> ZooModel:
+    try:
+        return model.build(**options)
+    except ZooError:
+        raise
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's words for a width of "8" or -1
+        given = ", ".join(f"{option}={value!r}" for option, value in options.items())
+        reason = " ".join(str(error).split())
+        raise OptionError(f"{model.name} can't be built with {given}: {reason}.") from error

@@ -1,0 +1,67 @@
+"""What a mask makes of a picture: the object tinted (overlay), or alone (cutout)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal, cast, get_args
+
+import numpy as np
+
+from zoo.errors import InputError, did_you_mean
+from zoo.pictures.picture import Array, Picture, fill_transparent
+
+Kind = Literal["mask", "overlay", "cutout"]
+
+_TINT = 0.5  # share of an overlay's colour
+# RGB of the classes 1, 2, ... in an overlay, then again from the first: Okabe and Ito's palette.
+_COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167), (213, 94, 0))
+
+
+def check_kind(kind: str) -> Kind:
+    """Return the kind of a result; InputError for one that there is not."""
+    if kind not in get_args(Kind):
+        hint = did_you_mean(str(kind), get_args(Kind))
+        raise InputError(f"{kind!r} is none of {', '.join(get_args(Kind))}.{hint}")
+    return cast(Kind, kind)
+
+
+def formats_of(kind: Kind) -> tuple[str, ...]:
+    """Return the formats that can hold a result: a mask needs exact values, a cutout alpha."""
+    if kind == "mask":
+        return ("PNG", "TIFF", "BMP", "PPM")
+    return ("PNG", "WEBP", "TIFF") if kind == "cutout" else ()
+
+
+def format_for(kind: Kind, format: str) -> str:
+    """Return the format for the result of a picture in `format`: that one where it can hold it."""
+    return format if kind == "overlay" or format in formats_of(kind) else "PNG"
+
+
+def cut_out(picture: Picture, opacity: Array) -> Picture:
+    """The picture under an alpha plane, with the object's colours spread over what is hidden.
+
+    opacity: `[H, W]` float in [0, 1]; transparency that the picture has already stays.
+    """
+    full = np.iinfo(picture.pixels.dtype).max
+    alpha = np.rint(opacity * full).astype(picture.pixels.dtype)
+    if picture.alpha is not None:
+        alpha = np.minimum(alpha, picture.alpha)
+    pixels = fill_transparent(picture.pixels, alpha)
+    return replace(picture, pixels=pixels, alpha=alpha, format=format_for("cutout", picture.format))
+
+
+def tint(picture: Picture, classes: Array) -> Picture:
+    """The picture in RGB, every class but 0 in a colour of its own.
+
+    classes: `[H, W]` class numbers.
+    """
+    grey = picture.pixels.shape[2] == 1
+    pixels = picture.pixels.repeat(3 if grey else 1, axis=2)  # a copy
+    full = np.iinfo(pixels.dtype).max
+    for number in np.unique(classes[classes > 0]):
+        inside = classes == number
+        colour = np.asarray(_COLOURS[(number - 1) % len(_COLOURS)]) / 255 * full
+        mixed = (1 - _TINT) * pixels[inside] + _TINT * colour
+        pixels[inside] = np.rint(mixed).astype(pixels.dtype)
+    profile = None if grey else picture.icc_profile  # that of a grey picture fits no colours
+    return replace(picture, pixels=pixels, icc_profile=profile)
