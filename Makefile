@@ -15,10 +15,11 @@ test: .venv/dev  ## The tests of a working day
 test-all: .venv/dev  ## The slow ones too
 	.venv/bin/python -m pytest -m ""
 
-lint: .venv/dev
+lint: .venv/dev  ## Style, types, and which way imports run
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/mypy
+	.venv/bin/lint-imports
 
 clean:
 	rm -rf .venv demo build dist .mypy_cache .pytest_cache .ruff_cache

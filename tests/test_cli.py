@@ -53,11 +53,20 @@ def test_list(weights: Path) -> None:
     result = run("list")
     assert result.status == 0
     rows = {line.split()[0]: line.split()[1:] for line in result.stdout.splitlines()}
-    parameters = sum(p.numel() for p in zoo.create_model("tiny_for_cli").parameters())
-    assert rows["tiny_for_cli"] == ["super-resolution", f"{parameters:,}", "one"]
+    assert " ".join(rows["tiny_for_cli"]) == "super-resolution one A small net for tests"
     assert set(zoo.list_models()) < set(rows)
     pretrained = run("list", "tiny*", "--pretrained").stdout.splitlines()
     assert [line.split()[0] for line in pretrained[1:]] == ["tiny_for_cli"]
+    tags = run("list", "tiny*.*").stdout.splitlines()
+    assert [line.split()[0] for line in tags[1:]] == ["tiny_for_cli.one"]
+
+
+def test_listing_builds_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(self: object, *arguments: object) -> None:
+        raise AssertionError("a network was built")
+
+    monkeypatch.setattr("torch.nn.Module.__init__", build)
+    assert run("list").status == 0
 
 
 def test_info(weights: Path) -> None:

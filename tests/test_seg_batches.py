@@ -90,7 +90,7 @@ def test_a_bad_pair_leaves_no_copies(tmp_path: Path) -> None:
 BUILD = """
 import hashlib, sys
 from pathlib import Path
-from zoo.seg import cache
+from zoo.seg.data import resized_copies as cache
 from zoo.seg.data.folders import list_pairs
 
 decoded = []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, overload
 
 import numpy as np
 import torch
@@ -25,9 +25,34 @@ from zoo.pictures.picture import Array, Picture
 from zoo.pictures.pillow import check_pil, from_pil, to_pil
 from zoo.sources import Name
 
+File = str | os.PathLike[str]
+Pixels = TypeVar("Pixels", Array, Tensor)
 
+
+@overload
 def upscale(
-    image: str | os.PathLike[str] | Image.Image | Array | Tensor,
+    image: File | Image.Image,
+    model: Name | nn.Module = ...,
+    *,
+    tile: int | str | None = ...,
+    precision: str = ...,
+    tta: bool = ...,
+    device: str | torch.device = ...,
+    progress: Progress | None = ...,
+) -> Image.Image: ...
+@overload
+def upscale(
+    image: Pixels,
+    model: Name | nn.Module = ...,
+    *,
+    tile: int | str | None = ...,
+    precision: str = ...,
+    tta: bool = ...,
+    device: str | torch.device = ...,
+    progress: Progress | None = ...,
+) -> Pixels: ...
+def upscale(
+    image: File | Image.Image | Array | Tensor,
     model: Name | nn.Module = "srresnet_x4",
     *,
     tile: int | str | None = "auto",
@@ -61,8 +86,30 @@ def upscale(
     )
 
 
+@overload
 def segment(
-    image: str | os.PathLike[str] | Image.Image | Array | Tensor,
+    image: File | Image.Image,
+    model: Name | nn.Module = ...,
+    *,
+    threshold: float = ...,
+    tta: bool = ...,
+    device: str | torch.device = ...,
+    precision: str = ...,
+    size: int | None = ...,
+) -> Image.Image: ...
+@overload
+def segment(
+    image: Pixels,
+    model: Name | nn.Module = ...,
+    *,
+    threshold: float = ...,
+    tta: bool = ...,
+    device: str | torch.device = ...,
+    precision: str = ...,
+    size: int | None = ...,
+) -> Pixels: ...
+def segment(
+    image: File | Image.Image | Array | Tensor,
     model: Name | nn.Module = "dynamic_unet",
     *,
     threshold: float = 0.5,

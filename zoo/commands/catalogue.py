@@ -11,17 +11,27 @@ from rich.table import Table
 from rich.text import Text
 
 from zoo.create import create_model
-from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
+from zoo.registry import Model, Weights, get_model, get_weights, list_models, list_weights
 
 
 def overview(pattern: str, *, pretrained: bool) -> Table:
-    """Return a table of the models whose names match the wildcard, a row each."""
-    table = Table("model", "task", "parameters", "weights", box=None, pad_edge=False)
-    table.columns[2].justify = "right"
+    """Return a table of the models, or with a dot in the pattern the weights, that match it.
+
+    Builds no network, so that a list appears at once.
+    """
+    table = Table("model", "task", "weights", "what it is", box=None, pad_edge=False)
     for name in list_models(pattern, pretrained=pretrained):
-        tags = ", ".join(weights.partition(".")[2] for weights in list_weights(name))
-        table.add_row(name, get_model(name).task, f"{_parameters(name):,}", tags or "-")
+        architecture, _, tag = name.partition(".")
+        model = get_model(architecture)
+        tags = [tag] if tag else [known.partition(".")[2] for known in list_weights(name)]
+        table.add_row(name, model.task, ", ".join(tags) or "-", summary(model))
     return table
+
+
+def summary(model: Model) -> str:
+    """Return the first sentence of the builder's docstring."""
+    line = (model.build.__doc__ or "").strip().partition("\n")[0]
+    return line.partition(". ")[0].rstrip(".")
 
 
 def description(name: str) -> Iterator[RenderableType]:
@@ -33,7 +43,7 @@ def description(name: str) -> Iterator[RenderableType]:
     known = [get_weights(name).name] if "." in name else list_weights(name)
     options = ", ".join(f"{key}={value!r}" for key, value in model.options.items())
     yield Text.assemble((model.name, "bold"), f"  {model.task}")
-    yield Text((model.build.__doc__ or "").partition("\n")[0])
+    yield Text(summary(model))
     yield _facts({"parameters": f"{_parameters(model.name):,}", "options": options or "none"})
     for full_name in known:
         weights = get_weights(full_name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -14,7 +13,9 @@ from torch import nn
 from zoo.create import create_model
 from zoo.errors import DataError, ImageError, ZooError
 from zoo.inference.segmenter import Segmenter
-from zoo.predict import upscale
+from zoo.inference.upscaler import Upscaler
+from zoo.seg.measure import evaluate as segmentation
+from zoo.sr.measure import evaluate as super_resolution
 from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
 
 _ROUNDING = 5e-4  # 0.02 dB of 38, 0.0005 of a Dice coefficient of 0.99
@@ -116,18 +117,18 @@ def table(figures: list[Figure], title: str) -> Table:
 
 
 def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dict[str, Any]]:
-    from zoo.sr.measure.evaluate import evaluate, find_set
-
-    enlarge = partial(upscale, model=model, precision="fp32")
-    scale = cast(int, model.scale)
-    return {name: evaluate(enlarge, find_set(data, name), scale=scale) for name in sets}
+    upscaler = Upscaler(model, precision="fp32")
+    return {
+        name: super_resolution.evaluate(
+            upscaler.array, super_resolution.find_set(data, name), scale=upscaler.scale
+        )
+        for name in sets
+    }
 
 
 def _masks(model: nn.Module, data: Path) -> dict[str, dict[str, Any]]:
-    from zoo.seg.measure.evaluate import evaluate, validation_pairs
-
     segmenter = Segmenter(model, precision="fp32")
-    pairs = validation_pairs(data)
+    pairs = segmentation.validation_pairs(data)
     classes = cast(int, model.classes)
-    figures = evaluate(segmenter.logits, pairs, size=segmenter.size, classes=classes)
+    figures = segmentation.evaluate(segmenter.logits, pairs, size=segmenter.size, classes=classes)
     return {"validation": figures}

@@ -181,6 +181,8 @@ def make_encoder(
         return Encoder(own_trunk(encoder, cut=cut), in_chans=in_chans)
     if cut is not None:
         raise OptionError(f"cut={cut} is for an nn.Sequential, not for the encoder {encoder!r}.")
+    if weights == "imagenet":  # segmentation_models_pytorch's word
+        weights = "default"
     if weights not in (None, "default") and not str(weights).endswith(".safetensors"):
         raise OptionError(
             f"encoder_weights is None, 'default' or a *.safetensors file, not {str(weights)!r}."
