@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
+from zoo.pictures.comparison import lay_out
 from zoo.seg.measure.metrics import boundary
 
 REAL, PREDICTED, BOTH = (0, 220, 90), (255, 30, 60), (255, 210, 0)  # RGB
-GAP, FOOT = 12, 34  # pixels
 
 
 class Prediction(NamedTuple):
@@ -26,23 +26,12 @@ class Prediction(NamedTuple):
 
 
 def draw(predictions: Sequence[Prediction]) -> Image.Image:
-    """The images in a row, with a caption under each and the colours explained; RGB."""
-    panels = [Image.fromarray(outlined(prediction)) for prediction in predictions]
-    width = sum(panel.width for panel in panels) + GAP * (len(panels) + 1)
-    height = max(panel.height for panel in panels) + 2 * FOOT + GAP
-    canvas = Image.new("RGB", (width, height), "white")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(15)
-    x = GAP
-    for panel, prediction in zip(panels, predictions, strict=True):
-        canvas.paste(panel, (x, GAP))
-        pen.text((x, GAP + panel.height + 6), prediction.caption, "black", font)
-        x += panel.width + GAP
-    x = GAP
-    for text, colour in (("real", REAL), ("predicted", PREDICTED), ("both", BOTH)):
-        pen.rectangle((x, height - 24, x + 14, height - 10), colour)
-        pen.text((x + 20, height - 26), text, "black", font)
-        x += 110
-    return canvas
+    """Lay the images out in a row, with a caption under each; RGB."""
+    return lay_out(
+        [[Image.fromarray(outlined(prediction)) for prediction in predictions]],
+        captions=[[prediction.caption for prediction in predictions]],
+        note="outlines: real in green, predicted in red, both in yellow",
+    )
 
 
 def outlined(prediction: Prediction) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from accelerate import Accelerator
 from common import RESULTS, cost, every, spectrum, train_briefly, write_result
 from environment import environment
 from numpy.typing import NDArray
+from PIL import Image
 from rich import print
 from rich.table import Table
 from spectrum import grid_power
@@ -33,6 +34,7 @@ from torch import Tensor, nn
 from zoo.create import create_model
 from zoo.errors import ZooError
 from zoo.layers.upsampling import UpsamplerKind
+from zoo.pictures.comparison import lay_out
 from zoo.pictures.picture import to_tensor
 from zoo.predict import upscale
 from zoo.registry import register_model
@@ -174,28 +176,29 @@ def timings(models: dict[str, Any], x: Tensor, repeats: int = 7) -> dict[str, fl
 
 
 def draw(rows: dict[str, Any], crops: dict[str, Any], file: Path) -> None:
-    """Two rows of pictures, before and after the training, the figures under them."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(3 * len(rows), 7), layout="constrained")
-    axes = figure.subplots(2, len(rows))
-    for (top, bottom), (name, row) in zip(axes.T, rows.items(), strict=True):
+    """Two rows of pictures: what an untrained network adds, and its result after the training."""
+    starts, ends, captions = [], [], []
+    for name, row in rows.items():
         start, trained = crops[name]
-        patch = start[180:228, 260:308]
-        top.imshow(patch, cmap="gray", interpolation="nearest")
-        top.set(title=name, xlabel=f"grid stands out {row['grid_at_start']:.1f}×")
-        bottom.imshow(trained[150:270, 320:440], interpolation="nearest")
-        bottom.set_xlabel(
-            f"{row['psnr_y']:.2f} dB, {row['seconds_relative']:.1f}× the time\n"
-            f"grid {row['grid']:.2f} of the original's"
+        part = start[180:228, 260:308]
+        part = (part - part.min()) / max(np.ptp(part), 1e-9)
+        starts.append(_zoom(np.rint(part * 255).astype(np.uint8)))
+        ends.append(_zoom(trained[150:270, 320:440]))
+        captions.append(
+            (
+                f"untrained: grid stands out {row['grid_at_start']:.1f}×",
+                f"{row['psnr_y']:.2f} dB, {row['seconds_relative']:.1f}× the time\n"
+                f"grid {row['grid']:.2f} of the original's",
+            )
         )
-        for axis in (top, bottom):
-            axis.set(xticks=[], yticks=[])
-    axes[0, 0].set_ylabel("untrained: what the network adds")
-    axes[1, 0].set_ylabel("after the training")
+    picture = lay_out([starts, ends], titles=list(rows), captions=list(zip(*captions, strict=True)))
     file.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(file) as part:
-        figure.savefig(part, format="png", dpi=100)
+    with replacing(file) as part_file:
+        picture.save(part_file, format="png")
+
+
+def _zoom(pixels: Any) -> Image.Image:
+    return Image.fromarray(pixels).resize((288, 288), Image.Resampling.NEAREST)
 
 
 def table(rows: dict[str, Any]) -> Table:

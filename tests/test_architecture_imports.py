@@ -1,4 +1,4 @@
-"""Imports run one way, and a test fails where one does not (the contracts stand in pyproject.toml)."""
+"""Imports run one way; the contracts that a module must keep stand in pyproject.toml."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a string or a path means, the same everywhere; heads that are new; other libraries' words."""
+"""What a string or a path means, everywhere; new heads; the words of other libraries."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ from zoo.create import create_model
 from zoo.errors import DataError, ImageError, ZooError
 from zoo.inference.segmenter import Segmenter
 from zoo.inference.upscaler import Upscaler
+from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
 from zoo.seg.measure import evaluate as segmentation
 from zoo.sr.measure import evaluate as super_resolution
-from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
 
 _ROUNDING = 5e-4  # 0.02 dB of 38, 0.0005 of a Dice coefficient of 0.99
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -33,26 +34,50 @@ class Row:
 
 
 def draw(rows: list[Row]) -> Image.Image:
-    """Draw the comparison; RGB."""
-    titles = ["", *rows[0].versions]
-    head, foot = 40, 34
-    width = 2 * MARGIN + len(titles) * (PANEL + GAP) - GAP
-    height = 2 * MARGIN - GAP + head + len(rows) * (PANEL + foot)
+    """Draw a comparison, a row for each photograph; RGB."""
+    panels, captions = [], []
+    for row in rows:
+        finest = max(map(len, row.versions.values()))
+        zoomed = [_zoom(part, smooth=len(part) == finest) for part in row.versions.values()]
+        panels.append([_whole(row), *zoomed])
+        captions.append(["", *(row.captions.get(title, "") for title in row.versions)])
+    return lay_out(panels, titles=["", *rows[0].versions], captions=captions)
+
+
+def lay_out(
+    panels: Sequence[Sequence[Image.Image]],
+    *,
+    titles: Sequence[str] = (),
+    captions: Sequence[Sequence[str]],
+    note: str = "",
+) -> Image.Image:
+    """Lay pictures out in a grid, each in the middle of a cell as large as the largest; RGB.
+
+    titles: one above each column, or none. captions: one under each picture, of as many lines as
+    it has. note: a line under everything.
+    """
+    side_x = max(panel.width for row in panels for panel in row)
+    side_y = max(panel.height for row in panels for panel in row)
+    lines = max(caption.count("\n") + 1 for row in captions for caption in row)
+    head, foot = (40 if titles else 0), 14 + 20 * lines
+    width = 2 * MARGIN + max(map(len, panels)) * (side_x + GAP) - GAP
+    height = 2 * MARGIN - GAP + head + len(panels) * (side_y + foot) + (30 if note else 0)
     canvas = Image.new("RGB", (width, height), _WHITE)
     pen = ImageDraw.Draw(canvas)
     title_font, caption_font = ImageFont.load_default(19), ImageFont.load_default(15)
-    columns = [MARGIN + i * (PANEL + GAP) for i in range(len(titles))]
-    for x, title in zip(columns, titles, strict=True):
-        pen.text((x + PANEL / 2, MARGIN), title, _INK, title_font, anchor="ma")
-    for index, row in enumerate(rows):
-        y = MARGIN + head + index * (PANEL + foot)
-        finest = max(map(len, row.versions.values()))
-        whole = _whole(row)
-        canvas.paste(whole, (columns[0], y + (PANEL - whole.height) // 2))
-        for x, (title, version) in zip(columns[1:], row.versions.items(), strict=True):
-            canvas.paste(_zoom(version, smooth=len(version) == finest), (x, y))
-            caption = row.captions.get(title, "")
-            pen.text((x + PANEL / 2, y + PANEL + 5), caption, _GREY, caption_font, anchor="ma")
+    for column, title in enumerate(titles):
+        middle = MARGIN + column * (side_x + GAP) + side_x / 2
+        pen.text((middle, MARGIN), title, _INK, title_font, anchor="ma")
+    for index, row in enumerate(panels):
+        y = MARGIN + head + index * (side_y + foot)
+        for column, panel in enumerate(row):
+            x = MARGIN + column * (side_x + GAP)
+            place = x + (side_x - panel.width) // 2, y + (side_y - panel.height) // 2
+            canvas.paste(panel, place)
+            caption = captions[index][column]
+            below = x + side_x / 2, y + side_y + 5
+            pen.text(below, caption, _GREY, caption_font, anchor="ma", align="center")
+    pen.text((MARGIN, height - MARGIN - 12), note, _GREY, caption_font)
     return canvas
 
 
