@@ -15,8 +15,8 @@ from zoo.seg.measure.evaluate import METRICS
 ROOT = Path(__file__).parents[1]
 SR_SETS = ("Set5", "Set14", "B100")
 
-# The lesson's validation figures, by network and size: accuracy, Dice. Its Dice pools the pixels of
-# a batch, its accuracy counts a pixel as car where the logit (not the probability) exceeds 0.5.
+# The lesson's validation figures by network and size: accuracy, Dice. Its Dice pools the pixels of a
+# batch; its accuracy counts a pixel as car if the logit (not the probability) exceeds 0.5.
 LESSON: dict[tuple[str, int], tuple[float, float | None]] = {
     ("simple_up34", 128): (0.99173, None),
     ("simple_up34", 512): (0.99639, None),
@@ -28,7 +28,7 @@ LESSON: dict[tuple[str, int], tuple[float, float | None]] = {
 
 
 def result(name: str, folder: Path = RESULTS) -> dict[str, Any]:
-    """A result that a benchmark wrote."""
+    """Reads a result that a benchmark wrote."""
     content: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
     return content
 
@@ -39,7 +39,7 @@ def shipped(task: str | None = None) -> list[str]:
 
 
 def readme_super_resolution(folder: Path) -> str:
-    """Weights against bicubic on the benchmark sets."""
+    """README table: PSNR of bicubic and of all weights on the benchmark sets."""
     lines = [
         f"| Y-PSNR (dB) | parameters | {' | '.join(SR_SETS)} |",
         f"|---|---|{'---|' * len(SR_SETS)}",
@@ -55,7 +55,7 @@ def readme_super_resolution(folder: Path) -> str:
 
 
 def readme_segmentation(folder: Path) -> str:
-    """Weights on the lesson's 63 validation cars, and the lesson's own rows at the same size."""
+    """README table: all weights on the lesson's 63 validation cars, and the lesson's own figures."""
     lines = ["| 63 cars | pixels | parameters | accuracy | Dice, pooled |", "|---|---|---|---|---|"]
     sizes = set()
     for name in shipped("segmentation"):
@@ -72,12 +72,38 @@ def readme_segmentation(folder: Path) -> str:
     return "\n".join(lines) if sizes else "No weights for segmentation yet."
 
 
+HEAD = """# Model card
+
+`benchmarks/publish.py` writes this page. The facts come from the registry, the figures from \
+`benchmarks/results/`. Nobody types a figure by hand.
+
+## Columns
+
+| column | meaning |
+|---|---|
+| PSNR-Y, SSIM-Y | Closeness to the original on luma. Higher is better. |
+| bicubic PSNR-Y | The same images enlarged by bicubic interpolation. |
+| accuracy | Share of pixels with the right class. |
+| dice_pooled | Dice coefficient of all pixels of the set together. |
+| dice, iou | Dice coefficient and intersection over union per image, then the mean. |
+| boundary_f_2px | F-score of the outline. Up to 2 pixels away counts as right. |
+| s / image | Seconds per image on the machine that the section names. |"""
+
+USES = {
+    "super-resolution": (
+        "enlarges clean photographs. It was trained on photographs shrunk by bicubic. It does not "
+        "remove JPEG artefacts, noise or blur"
+    ),
+    "segmentation": (
+        "separates a car from its background. It was trained on studio photographs of cars. It "
+        "knows no other object"
+    ),
+}
+
+
 def model_card(folder: Path) -> str:
     """One section for each model that has weights."""
-    sections = [
-        "# Model card\n\nWritten by `benchmarks/publish.py` from the registry and from "
-        "`benchmarks/results/`: every figure here comes from a run."
-    ]
+    sections = [HEAD]
     for model in list_models(pretrained=True):
         what = (get_model(model).build.__doc__ or "").strip().splitlines()[0]
         sections.append(f"## {model}\n\n{what}")
@@ -86,28 +112,31 @@ def model_card(folder: Path) -> str:
 
 
 def section(name: str, folder: Path) -> str:
-    """One file of weights: data and terms, training, metrics with their protocol, cost."""
+    """One file of weights: use, data and terms, training, metrics with their protocol, cost."""
     declared, measured = get_weights(name), result(name, folder)
     meta, machine = declared.meta, measured["environment"]
     enlarges = measured["task"] == "super-resolution"
     cost, table = (enlargement if enlarges else masks)(measured, folder)
+    low, high = meta.input_range
     return f"""### {name}
 
-- **File**: `zoo/pretrained/{declared.file}`, version {meta.version}, fp16 safetensors, \
-{declared.size / 1e6:.1f} MB, sha256 `{declared.sha256}`.
+- **Use**: {USES[measured["task"]]}.
 - **Licence of the weights**: {meta.license}
+- **Input**: RGB from {low:g} to {high:g}. Any size from {"1×1" if enlarges else "32×32"}.
+- **File**: `zoo/pretrained/{declared.file}`, version {meta.version}. fp16 safetensors, \
+{declared.size / 1e6:.1f} MB. sha256 `{declared.sha256}`.
 - **Training data**: {meta.training_data}
 - **Terms of the data**: {meta.training_data_terms}
 - **Training**: {training(declared, folder)}
-- **Cost**: {measured["parameters"]:,} parameters; {cost}.
-- **Input**: RGB in {list(meta.input_range)}, any size from {"1×1" if enlarges else "32×32"}.
+- **Cost**: {measured["parameters"]:,} parameters. {cost}.
 
 {table}
 
-Protocol: {measured["protocol"]}. Precision fp32, {machine["threads"]} \
-{"thread" if machine["threads"] == 1 else "threads"} of \
-{machine["cpu"]}, torch {machine["libraries"]["torch"]}; \
-[all figures](benchmarks/results/{name}.json)."""
+Protocol: {measured["protocol"]}.
+
+Measured in fp32 with {machine["threads"]} {"thread" if machine["threads"] == 1 else "threads"} of \
+{machine["cpu"]} and torch {machine["libraries"]["torch"]}. \
+[All figures](benchmarks/results/{name}.json)."""
 
 
 def training(declared: Weights, folder: Path) -> str:
@@ -115,23 +144,34 @@ def training(declared: Weights, folder: Path) -> str:
     name, recipe = declared.name, declared.meta.recipe
     history = json.loads((folder / f"{name}.history.json").read_text())
     metric, rows = scored(history)
-    last = history[-1].get("run", 0)  # runs that went on from one another
+    last = history[-1].get("run", 0)  # number of the last run, if it continued others
     best = max((row for row in rows if row.get("run", 0) == last), key=lambda row: row[metric])
     start = yaml.safe_load((ROOT / recipe).read_text())["model"].get("start")
-    begin = f", which begins with `{start}`" if start else ""
-    mean = ", and are published as the mean with those that the recipe names"
-    figure = f"{best[metric]:.2f} dB" if metric == "psnr_y" else f"{metric} {best[metric]:.5f}"
-    return (
-        f"[{recipe}]({recipe}){begin}; {history[-1]['step']:,} steps"
-        f"{' with those of the runs before' if last else ''}; the averaged weights of step "
-        f"{best['step']:,} did best on the photographs set aside ({figure})"
-        f"{mean if 'mean_of_models' in history[-1] else ''}. "
-        f"[Curve](docs/curves/{name}.svg), [its figures](benchmarks/results/{name}.history.json)."
-    )
+    means = history[-1].get("mean_of_models")
+    sentences = [
+        f"Recipe [{recipe}]({recipe}).",
+        f"It starts from `{start}`." if start else "",
+        f"{history[-1]['step']:,} steps{', with the runs before it' if last else ''}.",
+        f"The averaged weights of step {best['step']:,} scored best on the images held out "
+        f"({score(metric, best[metric])}).",
+        f"The file is the mean of {means} models, which the recipe names." if means else "",
+        f"[Curve](docs/curves/{name}.svg), [its figures](benchmarks/results/{name}.history.json).",
+    ]
+    return " ".join(filter(None, sentences))
+
+
+def score(metric: str, value: float) -> str:
+    """A held-out score in words."""
+    if metric == "psnr_y":
+        return f"PSNR-Y {value:.2f} dB"
+    if metric == "minus_feature_loss":
+        return f"feature loss {-value:.5f}"
+    name, _, size = metric.partition("@")
+    return f"{name} {value:.5f} at {size}×{size} pixels"
 
 
 def enlargement(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
-    """What super-resolution costs, and its figures beside those of bicubic enlargement."""
+    """Cost and table of figures of super-resolution weights, with bicubic for comparison."""
     bicubic = result(f"bicubic_x{measured['scale']}", folder)["sets"]
     lines = [
         "| set | images | PSNR-Y (dB) | SSIM-Y | bicubic PSNR-Y (dB) | s / image |",
@@ -143,11 +183,11 @@ def enlargement(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
         for title, row in measured["sets"].items()
     ]
     billions = measured["multiply_adds_720p"] / 1e9
-    return f"{billions:.1f} billion multiply-adds for a result of 1280×720", "\n".join(lines)
+    return f"{billions:.1f} billion multiply-adds for a result of 1280×720 pixels", "\n".join(lines)
 
 
 def masks(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
-    """What segmentation costs, and its figures on the validation cars."""
+    """Cost and table of figures of segmentation weights."""
     size = measured["size"]
     lines = [
         f"| set | images | {' | '.join(METRICS)} | s / image |",

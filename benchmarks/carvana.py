@@ -97,7 +97,7 @@ def train(
         options = dict(plan.model.options)
         if encoder_weights is not None:
             options["encoder_weights"] = encoder_weights
-        if resume:  # the checkpoint has all weights
+        if resume:  # the checkpoint holds all weights
             options.pop("encoder_weights", None)
         torch.manual_seed(plan.seed)
         model: Any = create_model(plan.model.name, **options)

@@ -1,4 +1,4 @@
-"""What the benchmarks share: options, training, the model to measure and its cost, result files."""
+"""Helpers of the benchmarks: options, training, opening a model, its cost, result files."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def seconds(text: str) -> float:
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
 
 
-# What the commands that train take.
+# Options of the commands that train.
 RunFolder = Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")]
 TimeLimit = Annotated[
     float | None,
@@ -55,7 +55,7 @@ Smoke = Annotated[
 
 
 def fit(trainer: Trainer, task: Task[Any], *, time_limit: float | None, resume: bool) -> None:
-    """Train, and say how far it came and where the run is."""
+    """Train, then print the step reached and the run's folder."""
     limit = math.inf if time_limit is None else time_limit
     done = trainer.fit(task, time_limit=limit, resume=resume)
     end = "Finished" if done else "Stopped in time"
@@ -63,13 +63,13 @@ def fit(trainer: Trainer, task: Task[Any], *, time_limit: float | None, resume: 
 
 
 def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
-    """The name that the results get, the sha256 of the weight file, the model in eval mode.
+    """The name for the results, the sha256 of the weight file, the model in eval mode.
 
     model: a name, a name with a tag or a saved folder. weights: a tag or a *.safetensors file.
     """
     if Path(model).is_dir():
         folder = Path(model).resolve()
-        name = folder.parent.name if folder.name == "best" else folder.name  # a run is called so
+        name = folder.parent.name if folder.name == "best" else folder.name  # named after the run
         return name, sha256_of(folder / WEIGHTS_FILE), load_model(folder)
     if weights and weights.endswith(".safetensors"):
         net = create_model(model, weights=weights).eval()
@@ -79,7 +79,7 @@ def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
 
 
 def cost(model: nn.Module, height: int, width: int, *, label: str) -> dict[str, int]:
-    """Parameters, and "multiply_adds_LABEL" for one image of this size, without arithmetic."""
+    """Parameters, and "multiply_adds_LABEL" for one image of this size, on the meta device."""
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
         copy.deepcopy(model).to("meta")(torch.empty(1, 3, height, width))
     return {
@@ -91,9 +91,9 @@ def cost(model: nn.Module, height: int, width: int, *, label: str) -> dict[str, 
 def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]]:
     """The metric that chose a run's weights, and the rows of its curve that have it.
 
-    Scores of segmentation are of one size of square; the last stage's size counts.
+    Segmentation has one score per image size; that of the last stage counts.
     """
-    scores = ("minus_feature_loss", "psnr_y", "dice_pooled@")  # a feature loss before PSNR
+    scores = ("minus_feature_loss", "psnr_y", "dice_pooled@")  # in order of preference
     keys = [key for row in reversed(history) for key in row]
     metric = next(key for score in scores for key in keys if key.startswith(score))
     return metric, [row for row in history if metric in row]
@@ -102,9 +102,9 @@ def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]
 def train_briefly(
     model: Any, recipe: Recipe, task: Task[Any]
 ) -> tuple[nn.Module, list[dict[str, float]]]:
-    """The averaged weights in eval mode, and the curve; a study keeps no run.
+    """Train without keeping the run; returns the averaged weights in eval mode and the curve.
 
-    A loss that is no number ends it early: that is a result, too.
+    A loss that is not finite ends the training early; a study reports that as a result.
     """
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(model, recipe, Path(folder))
@@ -116,12 +116,12 @@ def train_briefly(
 
 
 def every(steps: int) -> dict[str, int]:
-    """How often a recipe logs, validates and saves, all at once."""
+    """Entries of a recipe that make it log, validate and save every `steps` steps."""
     return dict.fromkeys(("log_every", "validate_every", "checkpoint_every"), steps)
 
 
 def spectrum(net: nn.Module, pairs: Sequence[Pair], *, scale: int) -> dict[str, float]:
-    """Energy of the finest octave and power of the grid, relative to the originals'."""
+    """Energy of the finest octave and power of the grid relative to the originals' (geometric means)."""
     ratios = []
     for pair in pairs:
         result = rgb_to_y(upscale(pair.input, net, precision="fp32"))

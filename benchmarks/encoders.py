@@ -3,9 +3,9 @@
 python benchmarks/encoders.py                 # all; --resume goes on
 python benchmarks/encoders.py "convnext*" --out /tmp
 
-Every network is run forward on one image of odd size on PyTorch's meta device, where tensors have
-shapes and no contents; one that fails there, for it looks at numbers, runs on the CPU. One network
-of each of twenty families also runs forward and backward in earnest.
+Every network runs forward on one image of odd size on PyTorch's meta device, where tensors have
+shapes but no data. Networks that fail there, because they read values, run on the CPU. One network
+of each of twenty families also runs forward and backward with data.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def main(
 
 
 def quiet(threads: int | None = None) -> None:
-    """No warnings of other packages in this process, and so many threads."""
+    """Silence other packages' warnings in this process, and set the number of threads."""
     warnings.filterwarnings("ignore")
     logging.disable()
     if threads:
@@ -102,9 +102,9 @@ def quiet(threads: int | None = None) -> None:
 
 
 class Blank(TorchFunctionMode):
-    """Large tensors begin as zeros, so that no time goes into random numbers.
+    """Initialises large tensors with zeros, to save the time of drawing random numbers.
 
-    (The meta device from the start would not do: many networks read numbers while they are built.)
+    (Networks can't be built on the meta device: many read values in their constructors.)
     """
 
     def __torch_function__(
@@ -113,25 +113,25 @@ class Blank(TorchFunctionMode):
         draws = re.fullmatch(r"[a-z]\w*_", func.__name__)  # normal_, kaiming_uniform_, ...
         tensor = args[0] if args else (kwargs or {}).get("tensor")
         if draws and isinstance(tensor, Tensor) and tensor.numel() > 50_000:
-            # Above 32 MiB the system hands out zeros, which take no room until written to.
+            # Above 32 MiB the system allocates zero pages, which take no memory until written.
             with torch.no_grad():
                 return tensor if tensor.numel() > 8 << 20 else tensor.zero_()
         return func(*args, **(kwargs or {}))
 
 
 def check_shapes(name: str) -> dict[str, Any]:
-    """Whether timm builds the network with features_only, and what became of our U-Net on it."""
+    """Whether timm builds the network with features_only, and whether dynamic_unet works on it."""
     gc.collect()
     try:
         with Blank():
             timm.create_model(name, features_only=True)
         features_only = True
-    except Exception:  # whatever one of a thousand networks raises
+    except Exception:  # any of timm's networks can raise anything
         features_only = False
     try:
         try:
             encoder = run_unet(name, "meta")
-        except Exception:  # it may look at numbers
+        except Exception:  # it may read values
             encoder = run_unet(name, "cpu")
     except Exception as error:
         return {"features_only": features_only, "works": False, "reason": short(error)}
@@ -162,7 +162,7 @@ def run_unet(name: str, device: str) -> Encoder:
 
 
 def check_in_earnest(name: str) -> dict[str, Any]:
-    """Forward and backward of two images in training mode."""
+    """Whether dynamic_unet runs forward and backward on two images in training mode."""
     torch.manual_seed(0)
     try:
         model = create_model("dynamic_unet", encoder=name)
@@ -177,7 +177,7 @@ def check_in_earnest(name: str) -> dict[str, Any]:
 
 
 def short(error: Exception) -> str:
-    """The first line of a message, without addresses in memory."""
+    """The first line of a message, without memory addresses."""
     lines = str(error).strip().splitlines() or [""]
     text = re.sub(r" at 0x[0-9a-f]+", "", lines[0])
     return f"{type(error).__name__}: {text}"[:200]
@@ -197,7 +197,7 @@ def write(file: Path, shapes: dict[str, Any], real: dict[str, Any]) -> None:
 
 
 def summary(shapes: dict[str, Any]) -> dict[str, Any]:
-    """Shares in percent: of all names, and of those that timm builds with features_only."""
+    """Counts and percentages, of all names and of those that timm builds with features_only."""
     offered = [row for row in shapes.values() if row["features_only"]]
     working = [row for row in shapes.values() if row["works"]]
     return {

@@ -1,4 +1,4 @@
-"""Where a figure was measured: written beside every benchmark result."""
+"""The machine, versions and commit of a measurement, stored with every benchmark result."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _ROOT = Path(__file__).parents[1]
 def environment() -> dict[str, Any]:
     """Return the versions, the machine and the commit, ready for JSON.
 
-    "commit" is the full git hash, with "-dirty" behind it where tracked files differ from it, or
-    None outside a checkout. "gpu" is None on a machine without one. No host name and no path.
+    "commit" is the full git hash, with "-dirty" appended if tracked files differ from it, or None
+    outside a checkout. "gpu" is None on a machine without one. Host name and paths are left out.
     """
     return {
         "python": platform.python_version(),
@@ -42,7 +42,7 @@ def cpu_name() -> str:
 
 
 def commit() -> str | None:
-    """Return the commit of the checkout that this package runs from, or None."""
+    """Return the commit of the checkout that holds this file, or None."""
     if not (_ROOT / ".git").exists():
         return None
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]

@@ -1,4 +1,4 @@
-"""How far apart two images look: distances between features of networks that no loss has used.
+"""Perceptual distance of two images: the distance of their features in a trained network.
 
 After LPIPS (Zhang et al., "The unreasonable effectiveness of deep features as a perceptual metric",
 arXiv:1801.03924), without its learned weights per channel.
@@ -18,7 +18,7 @@ from zoo.pictures.picture import to_tensor
 
 
 class FeatureDistance:
-    """Squared distance of feature vectors of length 1, mean over places, then over maps.
+    """Squared distance of feature vectors scaled to length 1; mean over positions, then maps.
 
     Args:
         features: from images `[N, 3, H, W]`, float in [0, 1], to maps `[N, C, h, w]`, such as
@@ -30,7 +30,7 @@ class FeatureDistance:
 
     @torch.no_grad()
     def __call__(self, images: Tensor, references: Tensor) -> Tensor:
-        """`[N]`, each 0 for equal images and at most 4, of two batches of one shape."""
+        """Distances `[N]` in [0, 4], 0 for equal images, of two batches of the same shape."""
         distances = [
             (F.normalize(a, dim=1) - F.normalize(b, dim=1)).square().sum(dim=1).mean(dim=(1, 2))
             for a, b in zip(self._maps(images), self._maps(references), strict=True)

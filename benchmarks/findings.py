@@ -1,17 +1,16 @@
-"""What the studies found, as sentences for the README: every number from a result file."""
+"""What the studies found, as text for docs/lesson.md: every number comes from a result file."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from card import SR_SETS, result
 
-from zoo.registry import list_weights
 
-
-def readme_findings(folder: Path) -> str:
-    """One paragraph for each study that has run."""
+def findings(folder: Path) -> str:
+    """One section for each study that has run."""
     studies = {
         "upsampling": upsampling,
         "losses": losses,
@@ -19,87 +18,167 @@ def readme_findings(folder: Path) -> str:
         "stability": stability,
         "encoders": encoders,
     }
-    texts = [
-        describe(result(name, folder))
+    sections = [
+        f"{describe(result(name, folder))}\n\n"
+        f"All figures: [{name}.json](../benchmarks/results/{name}.json)."
         for name, describe in studies.items()
         if (folder / f"{name}.json").is_file()
     ]
-    return "\n\n".join(texts) or "The studies have not run yet."
+    return "\n\n".join(sections) or "The studies have not run yet."
 
 
 def upsampling(study: dict[str, Any]) -> str:
-    rows = study["variants"]
-    start = {name: f"{row['grid_at_start']:.1f}" for name, row in rows.items()}
-    first, last = rows["enlarge first"], rows["pixel shuffle + ICNR"]
-    work = first["multiply_adds_720p"] / last["multiply_adds_720p"]
-    ends = ", ".join(f"{n} {row['psnr_y']:.2f} / {row['grid']:.2f}" for n, row in rows.items())
-    return (
-        "**How one enlarges decides whether there are checkerboards.** In untrained networks the "
-        f"grid's power is {start['transposed']} times that of its neighbourhood with transposed "
-        "convolution, "
-        f"{start['pixel shuffle']} times with pixel shuffle, {start['pixel shuffle + ICNR']} with "
-        f"ICNR and {start['nearest']} with nearest neighbour + convolution. Enlarging first, so "
-        f"that the same blocks run on large maps, takes {work:.1f} times the multiply-adds and "
-        f"{first['seconds_relative']:.1f} times the time. After the same {study['steps']:,} steps, "
-        f"PSNR-Y in dB / the grid's power relative to the original photographs': {ends}.\n\n"
-        "![Upsamplers before and after training](docs/upsampling.png)"
+    variants = study["variants"]
+    last, first = variants["pixel shuffle + ICNR"], variants["enlarge first"]
+    work = {
+        name: row["multiply_adds_720p"] / last["multiply_adds_720p"]
+        for name, row in variants.items()
+    }
+    scores = [row["psnr_y"] for row in variants.values()]
+    return section(
+        "The upsampler decides whether there is a checkerboard",
+        "The lesson enlarges at the end of the network, by pixel shuffle. ICNR sets its first "
+        f"weights. The study trains five small ×2 networks for the same {study['steps']:,} steps. "
+        "Only the upsampler differs.",
+        bullets(
+            "Untrained, transposed convolution and plain pixel shuffle paint a checkerboard.",
+            "Untrained, pixel shuffle with ICNR paints none. Nor does nearest neighbour + "
+            "convolution.",
+            f"Trained, the networks differ by {max(scores) - min(scores):.2f} dB at most.",
+            f"Enlarging first takes {work['enlarge first']:.1f} times the multiply-adds and "
+            f"{first['seconds_relative']:.1f} times the time.",
+        ),
+        table(
+            "upsampler | multiply-adds | time | grid, untrained | grid, trained | PSNR-Y (dB)",
+            (
+                f"{name} | {work[name]:.1f}× | {row['seconds_relative']:.1f}× | "
+                f"{row['grid_at_start']:.1f} | {row['grid']:.2f} | {row['psnr_y']:.2f}"
+                for name, row in variants.items()
+            ),
+        ),
+        "Multiply-adds and time are relative to pixel shuffle + ICNR.",
+        "![Five upsamplers, before and after training](upsampling.png)",
+        "Script: `benchmarks/upsampling.py`.",
     )
 
 
 def losses(study: dict[str, Any]) -> str:
     rows = study["losses"]
-    figures = "; ".join(
-        f"{loss}: {row['psnr_y']:.2f} dB, {row['top_octave']:.0%}, {row['grid']:.1f}"
-        for loss, row in rows.items()
-    )
-    return (
-        f"**Pixel losses blur.** ×4 after the same {study['steps']} steps by each loss: PSNR-Y, "
-        "the energy of the finest octave and the power of the ×4 grid, both relative to the "
-        f"original photographs': {figures}. So features sharpen, but alone they do so by a "
-        "checkerboard, too; the feature loss has a term against each pattern of this kind.\n\n"
-        "![The same training by each loss](docs/losses.png)"
+    detail = {name: f"{row['top_octave']:.0%}" for name, row in rows.items()}
+    cost = max(row["psnr_y"] for row in rows.values()) - rows["feature loss"]["psnr_y"]
+    return section(
+        "Pixel losses blur, the feature loss sharpens",
+        "The lesson replaces the pixel loss by a feature loss: the distance of what a trained "
+        "network sees in two images. The study trains the same ×4 weights for "
+        f"{study['steps']} more steps by each loss.",
+        bullets(
+            "The pixel losses, squared error (MSE) and L1, give the smallest error. They keep "
+            f"{' and '.join(dict.fromkeys([detail['MSE'], detail['L1']]))} of the fine detail.",
+            f"The feature loss keeps {detail['feature loss']}. It costs {cost:.2f} dB.",
+            f"Features alone keep {detail['features alone']}. Much of that is a checkerboard: its "
+            f"grid is {rows['features alone']['grid']:.0f} times as strong as that of the "
+            "photographs.",
+            "So our feature loss has two more terms, `grid` and `excess`. Each works against one "
+            "kind of pattern. [Training](training.md#the-feature-loss) describes them.",
+        ),
+        table(
+            "loss | PSNR-Y (dB) | fine detail | grid",
+            (
+                f"{name} | {row['psnr_y']:.2f} | {detail[name]} | {row['grid']:.1f}"
+                for name, row in rows.items()
+            ),
+        ),
+        "![One part of a photograph after training by each loss](losses.png)",
+        "Script: `benchmarks/losses.py`.",
     )
 
 
 def perceptual(study: dict[str, Any]) -> str:
-    names = list_weights("srresnet_x4")
-    columns = {"psnr_y": 2, "distance_resnet50": 3, "top_octave": 2}  # and their digits
-    lines = [
-        "**Sharper pictures have a larger error.** PSNR-Y in dB / distance in a ResNet50 that no "
-        "loss has seen / energy of the finest octave relative to the original's:\n",
-        f"| | {' | '.join(SR_SETS)} |",
-        f"|---|{'---|' * len(SR_SETS)}",
-    ]
-    for name in ["bicubic_x4", *names]:
-        cells = [
-            " / ".join(
-                f"{study['sets'][title][name][column]:.{digits}f}"
-                for column, digits in columns.items()
-            )
+    sets = study["sets"]
+
+    def closer(network: str) -> str:
+        distances = [
+            [sets[title][f"srresnet_x4.{tag}"][network] for tag in ("perceptual", "psnr")]
             for title in SR_SETS
         ]
-        lines.append(f"| `{name}` | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        return f"on {sum(ours < theirs for ours, theirs in distances)} of {len(SR_SETS)} sets"
+
+    return section(
+        "Sharper pictures have a larger error",
+        "The study compares both weights of `srresnet_x4` with bicubic enlargement. Two networks "
+        "judge how far a result is from the original. No loss has used either of them.",
+        bullets(
+            "The `perceptual` weights have more fine detail than `psnr`, and a larger error.",
+            f"ResNet50 finds them closer to the original than `psnr` {closer('distance_resnet50')}.",
+            f"EfficientNet-Lite0 finds them closer {closer('distance_lite0')}.",
+            "Figures do not settle what looks best: see the [gallery](gallery.md).",
+        ),
+        table(
+            "set | method | PSNR-Y (dB) | distance, ResNet50 | distance, Lite0 | fine detail",
+            (
+                f"{title} | `{name}` | {row['psnr_y']:.2f} | {row['distance_resnet50']:.3f} | "
+                f"{row['distance_lite0']:.3f} | {row['top_octave']:.0%}"
+                for title in SR_SETS
+                for name, row in sets[title].items()
+            ),
+        ),
+        "Script: `benchmarks/perceptual.py srresnet_x4`.",
+    )
 
 
 def stability(study: dict[str, Any]) -> str:
-    ends = "; ".join(
-        f"{name}: {rows[-1]['psnr_y']:.2f}" if rows else f"{name}: no number"
-        for name, rows in study["curves"].items()
-    )
-    return (
-        "**What keeps training stable.** Held-out PSNR-Y in dB at the end of a short training with "
-        f"Adam at {study['lr']:g}: {ends}. [The curves](docs/stability.png)."
+    rows = []
+    for name, curve in study["curves"].items():
+        blocks, batch = name.split(", batch ")
+        end = f"{curve[-1]['psnr_y']:.2f}" if curve else "no number"
+        rows.append(f"{blocks} | {batch} | {curve[-1]['step'] if curve else '–'} | {end}")
+    return section(
+        "Residual scaling keeps training stable, and so does batch norm",
+        "The lesson multiplies each residual branch by 0.1 (`res_scale`) and leaves batch norm out "
+        "of the blocks. The study trains a small ×2 network with Adam at a high learning rate, "
+        f"{study['lr']:g}.",
+        bullets(
+            "With `res_scale` 1 training breaks down, in small batches and in large ones.",
+            "With `res_scale` 0.1 it does not.",
+            "With batch norm in the blocks it does not either.",
+        ),
+        table("residual blocks | batch | steps | PSNR-Y at the end (dB)", rows),
+        "![PSNR over the steps](stability.png)",
+        "Script: `benchmarks/stability.py`.",
     )
 
 
 def encoders(study: dict[str, Any]) -> str:
-    counts = study["summary"]
-    return (
-        f"**How many encoders.** `dynamic_unet` works on {counts['working']:,} of the "
-        f"{counts['names']:,} architectures ({counts['share']} %) that timm "
-        f"{study['environment']['libraries']['timm']} lists, tried by their shapes on one size of "
-        f"image, and on {counts['features_only_share']} % of the {counts['features_only']:,} that "
-        f"timm itself builds as feature extractors; {counts['resized']:,} see the image resized to "
-        "the one size that they take."
+    counts, version = study["summary"], study["environment"]["libraries"]["timm"]
+    return section(
+        "Almost every network can be an encoder",
+        "The lesson builds its U-Net on a ResNet34. The study builds `dynamic_unet` on every "
+        f"architecture of timm {version}. It checks the shapes for one size of image. "
+        f"{len(study['real'])} of the networks also run forward and backward.",
+        table(
+            f"architectures of timm {version} | tested | working | share",
+            [
+                f"all | {counts['names']:,} | {counts['working']:,} | {counts['share']}%",
+                "those that timm builds as feature extractors | "
+                f"{counts['features_only']:,} | {counts['features_only_working']:,} | "
+                f"{counts['features_only_share']}%",
+            ],
+        ),
+        f"{counts['resized']:,} of them take one size of image only. The encoder resizes the image "
+        "for these.",
+        "Script: `benchmarks/encoders.py`.",
     )
+
+
+def section(title: str, *parts: str) -> str:
+    return "\n\n".join([f"### {title}", *parts])
+
+
+def bullets(*lines: str) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def table(head: str, rows: Iterable[str]) -> str:
+    """A Markdown table; `|` stands between the cells."""
+    rule = "---|" * (head.count("|") + 1)
+    return "\n".join([f"| {head} |", f"|{rule}", *(f"| {row} |" for row in rows)])

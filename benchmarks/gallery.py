@@ -1,4 +1,4 @@
-"""Pictures for docs/gallery.md: freely licensed photographs, enlarged in every way we have.
+"""Pictures for docs/gallery.md: freely licensed photographs, enlarged by bicubic and all weights.
 
 python benchmarks/gallery.py
 
@@ -26,7 +26,7 @@ from zoo.store.atomic import replacing
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCALES = (4, 2)
-# Photographs, and parts worth a look: the centre's row and column, as shares.
+# Centres (row, column) of the zoomed parts of each photograph, as shares of its sides.
 PHOTOGRAPHS = {
     "astronaut": ((0.22, 0.44), (0.32, 0.80)),
     "chelsea": ((0.39, 0.38), (0.62, 0.56)),
@@ -51,8 +51,8 @@ def main(
 
 
 def page() -> str:
-    """The text of gallery.md. Its versions of the weights are those of the pictures: a test fails
-    while the page is not that of the weights that ship.
+    """The text of gallery.md. It names the pictures' versions of the weights; a test fails if these
+    are not the versions that ship.
     """
     sections = [
         "# Gallery\n\nMade by `python benchmarks/gallery.py` from photographs that ship inside "
@@ -75,7 +75,7 @@ def page() -> str:
 
 
 def compare(photograph: str, centres: tuple[tuple[float, float], ...], scale: int) -> list[Row]:
-    """One row for each part: bicubic, all weights and the original, with their PSNR."""
+    """One row for each zoomed part: bicubic, all weights and the original, with their PSNR."""
     original = crop_to_multiple(getattr(skimage.data, photograph)(), scale)
     small = bicubic_downscale(original, scale)
     versions = {"bicubic": bicubic_upscale(small, scale)}

@@ -1,4 +1,4 @@
-"""Generated cars in Kaggle's layout, enough to run every line of training and measuring."""
+"""Generated cars in Kaggle's layout, for smoke tests of training and measuring."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def generate_cars(folder: Path, *, cars: int = 4, angles: int = 2) -> Path:
-    """Writes `cars` × `angles` bright ellipses on a noisy ground, 96×64, with masks as GIF."""
+    """Writes `cars` × `angles` bright ellipses on noise, 96×64 pixels, with masks as GIF."""
     rng = np.random.default_rng(0)
     images, masks = folder / "train", folder / "train_masks"
     images.mkdir(parents=True)

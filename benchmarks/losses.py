@@ -1,9 +1,9 @@
-"""What the loss does to the picture.
+"""A study of losses: how each changes the enlarged images.
 
 python benchmarks/losses.py --data PHOTOGRAPHS --feature-weights FILE
 
-The ×4 weights get the same short training by squared error, by L1, by the feature loss, and by
-features alone, without the terms against patterns. Writes OUT/losses.json and PICTURE.
+The ×4 weights are trained briefly by squared error, by L1, by the feature loss, and by the feature
+loss without its terms against patterns. Writes OUT/losses.json and PICTURE.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import FeatureSection, SRRecipe, SuperResolution
 
 PICTURE = Path(__file__).parents[1] / "docs" / "losses.png"
-RECIPE = Path(__file__).parent / "recipes" / "srresnet_x4_perceptual.yaml"  # and its feature loss
+RECIPE = Path(__file__).parent / "recipes" / "srresnet_x4_perceptual.yaml"  # its feature loss is used
 START = "srresnet_x4.psnr"
 SCALE = 4
 PART = (168, 250, 96)  # of scikit-image's cat: top, left, side

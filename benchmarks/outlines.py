@@ -1,4 +1,4 @@
-"""A picture of predictions: images side by side, the real and the predicted outline on each."""
+"""A picture of predicted masks: images side by side with the real and the predicted outlines."""
 
 from __future__ import annotations
 
@@ -45,6 +45,6 @@ def outlined(prediction: Prediction) -> NDArray[np.uint8]:
 
 
 def edges(mask: NDArray[Any]) -> NDArray[np.bool_]:
-    """Boundary pixels `[H, W]` of what isn't background."""
+    """Boundary pixels `[H, W]`, bool, of all that isn't background."""
     plane = torch.from_numpy(np.asarray(mask != 0))[None, None]
     return np.asarray(boundary(plane)[0, 0])

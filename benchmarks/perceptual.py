@@ -1,10 +1,10 @@
-"""How sharp and how natural enlarged images look, beside what their error is.
+"""A study of perceptual quality: sharpness and perceptual distance of enlargements beside PSNR.
 
 python benchmarks/perceptual.py srresnet_x4 --data DIR --resnet50 FILE --lite0 FILE
 
-Measures bicubic enlargement and all weights of a model on the same sets, in networks that no loss
-has used: ResNet50 (stem, layer1, layer2) and EfficientNet-Lite0 (strides 2 to 8), both trained on
-ImageNet, which are downloaded where no file is named; and LPIPS where the package lpips is
+Measures bicubic enlargement and all weights of a model on the same sets. Distances are taken in
+networks that no loss has used: ResNet50 (stem, layer1, layer2) and EfficientNet-Lite0 (strides 2 to
+8), trained on ImageNet and downloaded unless a file is named; and LPIPS if the package lpips is
 installed and finds its network. Writes OUT/MODEL.perceptual_study.json.
 """
 
@@ -91,7 +91,7 @@ def main(
 
 
 def networks(resnet50: str, lite0: str) -> dict[str, Distance]:
-    """Distances of two uint8 images `[H, W, 3]` by name."""
+    """Functions by name that measure the distance of two uint8 images `[H, W, 3]`."""
     layers = FeatureMaps(resnet50_to_layer2(resnet50), ["relu", "layer1", "layer2"])
     encoder = make_encoder("tf_efficientnet_lite0", weights=lite0).eval()
     distances: dict[str, Distance] = {
@@ -103,13 +103,13 @@ def networks(resnet50: str, lite0: str) -> dict[str, Distance]:
 
 
 def pad(x: torch.Tensor, multiple: int = 32) -> torch.Tensor:
-    """Images padded by replication at the right and bottom, as encoders want them."""
+    """Images padded by replication at the bottom and right to a multiple, as encoders need."""
     bottom, right = (-length % multiple for length in x.shape[2:])
     return torch.nn.functional.pad(x, (0, right, 0, bottom), mode="replicate")
 
 
 def lpips_distance() -> Distance | None:
-    """LPIPS with AlexNet, or None where its package or its network can't be had."""
+    """LPIPS with AlexNet, or None if its package or its network can't be had."""
     try:
         import lpips
 
@@ -134,6 +134,7 @@ def measure(
         y, reference = rgb_to_y(result), rgb_to_y(target)
         images[Path(name).stem] = {
             "psnr_y": psnr_y(result, target, crop=scale),
+            "psnr_y_rounded": psnr_y(result, target, crop=scale, rounded=True),
             "ssim_y": ssim_y(result, target, crop=scale),
             **{title: distance(result, target) for title, distance in distances.items()},
             "top_octave": top_octave(y) / top_octave(reference),

@@ -1,11 +1,11 @@
-"""From a run to weights that ship, and from results to every page that quotes a figure.
+"""Publishing: a run's weights into the package, results into the pages that quote them.
 
     python benchmarks/publish.py weights runs/srresnet_x2 srresnet_x2.psnr
     python benchmarks/publish.py pages
 
 `weights` writes the fp16 file into the package and the training curve beside the results. `pages`
-writes zoo/pretrained/index.json, MODEL_CARD.md and the figures in README.md; a test fails while one
-of them differs from what this script would write.
+writes zoo/pretrained/index.json, MODEL_CARD.md, the figures in README.md and the findings in
+docs/lesson.md. A test fails while one of them differs from what this script would write.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import torch
 import typer
 from card import model_card, readme_segmentation, readme_super_resolution, result, shipped
 from common import RESULTS, scored
-from findings import readme_findings
+from findings import findings
 
 import zoo
 from zoo.create import load_model
@@ -28,7 +28,7 @@ from zoo.store.download import sha256_of
 from zoo.store.state_dict import save_weights
 
 ROOT = Path(__file__).parents[1]
-NO_METRICS = ("seconds", "images")  # of a result's rows
+NO_METRICS = ("seconds", "images")  # keys of a result's rows that are no metrics
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -73,7 +73,7 @@ def weights(
 
 @app.command()
 def pages() -> None:
-    """Write the index, the model card and the README's figures."""
+    """Write the index, the model card, the README's figures and the findings."""
     write_json(PRETRAINED / "index.json", index())
     for file, text in written_pages().items():
         with replacing(file) as part:
@@ -86,7 +86,7 @@ def write_json(file: Path, content: object) -> None:
 
 
 def plot_curve(history: list[dict[str, float]], file: Path) -> None:
-    """The held-out score over the steps, the learning rate behind it."""
+    """Plots the held-out score and the learning rate over the steps."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -106,7 +106,7 @@ def plot_curve(history: list[dict[str, float]], file: Path) -> None:
 
 
 def index() -> dict[str, Any]:
-    """Size, hash and metrics of all weights: what the installed package knows of its figures."""
+    """Size, hash and metrics of all weights, for the index.json that ships in the package."""
     entries = {}
     for name in shipped():
         measured = result(name, RESULTS)
@@ -123,16 +123,16 @@ def index() -> dict[str, Any]:
 
 
 def written_pages() -> dict[Path, str]:
-    """The pages with figures, as they should be."""
-    readme = ROOT / "README.md"
+    """The pages that quote figures, with the current ones, by file."""
+    readme, lesson = ROOT / "README.md", ROOT / "docs" / "lesson.md"
     text = readme.read_text()
-    for title, figures in {
-        "super-resolution": readme_super_resolution(RESULTS),
-        "segmentation": readme_segmentation(RESULTS),
-        "findings": readme_findings(RESULTS),
-    }.items():
-        text = between(text, title, figures)
-    return {readme: text, ROOT / "MODEL_CARD.md": model_card(RESULTS)}
+    text = between(text, "super-resolution", readme_super_resolution(RESULTS))
+    text = between(text, "segmentation", readme_segmentation(RESULTS))
+    return {
+        readme: text,
+        lesson: between(lesson.read_text(), "findings", findings(RESULTS)),
+        ROOT / "MODEL_CARD.md": model_card(RESULTS),
+    }
 
 
 def between(text: str, title: str, content: str) -> str:

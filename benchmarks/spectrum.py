@@ -1,6 +1,6 @@
-"""What the spectrum of an image tells: how much fine detail it has, and whether a grid lies on it.
+"""Spectral measures of an image: the energy of fine detail, and the power of a grid pattern.
 
-Both look at luma `[H, W]` under a Hann window, so that the image's borders count for nothing.
+Both use luma `[H, W]` under a Hann window, so that the image's borders have no effect.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from zoo.errors import InputError
 
 _RING = 2, 6  # distance of a frequency's neighbourhood, in steps of the spectrum
-_FLOOR = 1e-9  # of power: nothing stands out of an empty picture
+_FLOOR = 1e-9  # added to powers, so that an empty image has no peaks
 
 
 def power(luma: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -39,16 +39,16 @@ def top_octave(luma: NDArray[np.float64]) -> float:
 
 
 def grid_power(luma: NDArray[np.float64], scale: int, *, relative: bool = True) -> float:
-    """How much a pattern that repeats every `scale` pixels stands out, 1 for not at all.
+    """How much a pattern that repeats every `scale` pixels stands out; 1 is not at all.
 
-    Power at the frequencies of the sub-pixel grid, k / scale cycles per pixel in either direction,
-    relative to that of their neighbourhood: the geometric mean over these frequencies. In a
-    checkerboard of period 2 or 4 each is a peak of many times its neighbourhood.
+    The geometric mean over the grid's frequencies, multiples of 1 / scale cycles per pixel in each
+    direction, of their power relative to that of their neighbourhood. A checkerboard of period 2
+    or 4 has peaks there of many times their neighbourhood.
 
     Args:
         luma: `[H, W]`, 32 pixels a side or more; cropped to a multiple of `scale`.
         scale: 2 or more.
-        relative: to the neighbourhood; else the power itself.
+        relative: whether to divide by the neighbourhood's power.
     """
     height, width = (length - length % scale for length in luma.shape)
     spectrum = power(luma[:height, :width])

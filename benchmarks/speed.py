@@ -1,10 +1,10 @@
-"""How much faster zoo.upscale is than the plain network, at what cost in quality, in what memory.
+"""Speed, quality and memory of zoo's upscaling compared with the plain network.
 
 python benchmarks/speed.py srresnet_x2
 python benchmarks/speed.py srresnet_x4 --weights my.safetensors --repeats 3 --megapixels 6
 
-Plain: the same weights, fp32, contiguous, the whole picture at once. Both paths start from uint8
-pixels and end in them. The photographs are scikit-image's.
+Plain is the same weights in fp32, contiguous, on the whole picture at once. Both paths start and
+end with uint8 pixels. The photographs are scikit-image's.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def benchmark(
 ) -> None:
     """Compare the default path of this machine with the plain network; writes OUT."""
     net = create_model(model, weights=weights).eval()
-    # Before anything here grows: a child's peak begins with its parent's.
+    # Measured first, while this process is small: a child's peak memory starts at its parent's.
     memory = peak_memory(net, megapixels) if megapixels else None
     upscaler = Upscaler(net.to(memory_format=torch.channels_last))
     plain = plain_path(net)
@@ -87,7 +87,7 @@ def benchmark(
 
 
 def plain_path(net: torch.nn.Module) -> Enlarge:
-    """The network as anybody would call it first."""
+    """The network called without any optimisation."""
     net = copy.deepcopy(net).to(memory_format=torch.contiguous_format)
 
     @torch.inference_mode()
@@ -98,7 +98,7 @@ def plain_path(net: torch.nn.Module) -> Enlarge:
 
 
 def interleaved(paths: dict[str, Enlarge], pixels: Pixels, repeats: int) -> dict[str, list[float]]:
-    """Seconds of each path, taken in turns, so that other load on the machine hits all alike."""
+    """Seconds of each path, taken in turns, so that other load on the machine affects all alike."""
     seconds: dict[str, list[float]] = {name: [] for name in paths}
     for turn in range(repeats + 1):
         for name, enlarge in paths.items():
@@ -110,7 +110,7 @@ def interleaved(paths: dict[str, Enlarge], pixels: Pixels, repeats: int) -> dict
 
 
 def quality(plain: Enlarge, default: Enlarge, photograph: str, scale: int) -> dict[str, float]:
-    """PSNR-Y of both paths for a photograph shrunk and enlarged by the protocol."""
+    """PSNR-Y in dB of both paths for a photograph shrunk and enlarged by the protocol."""
     original = crop_to_multiple(getattr(skimage.data, photograph)(), scale)
     small = bicubic_downscale(original, scale)
     return {

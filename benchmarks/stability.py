@@ -1,9 +1,10 @@
-"""What keeps training stable: residual scaling, batch size, batch norm.
+"""A study of training stability: residual scaling, batch size, batch norm.
 
 python benchmarks/stability.py --data PHOTOGRAPHS
 
-A small deep network at a high learning rate, its branches scaled by 1 and by 0.1, in small and
-large batches, and with batch norm in its blocks. Writes OUT/stability.json and PICTURE.
+Trains a small deep network at a high learning rate, with residual branches scaled by 1 and by 0.1
+and with batch norm in the blocks, each in small and in large batches. Writes OUT/stability.json and
+PICTURE.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ PROTOCOL = (
 
 
 class Normalised(nn.Module):
-    """A residual block as image classifiers have it: batch norm behind each convolution."""
+    """A residual block of image classifiers, with batch norm after each convolution."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -110,7 +111,7 @@ def main(
 
 
 def plot(curves: dict[str, list[dict[str, float]]], file: Path) -> None:
-    """PSNR over the steps; one colour for each network, dashed for the large batches."""
+    """Plots PSNR over the steps: one colour for each network, dashed for large batches."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")

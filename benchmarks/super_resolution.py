@@ -36,7 +36,7 @@ from zoo.create import create_model
 from zoo.errors import OptionError, RecipeError, ZooError
 from zoo.predict import upscale
 from zoo.sr.data.imresize import bicubic_upscale
-from zoo.sr.measure.evaluate import PROTOCOL, SETS, evaluate, find_set
+from zoo.sr.measure.evaluate import METRICS, PROTOCOL, SETS, evaluate, find_set
 from zoo.train.checkpoints import start_from
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
@@ -74,13 +74,14 @@ def train(
             raise RecipeError(f"{plan.model.name} is no super-resolution model: it has no scale.")
         if plan.model.start and not resume:
             typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
-        trainer = Trainer(model, plan, out or Path("runs") / recipe.stem)
-        task = SuperResolution(plan, data, scale=model.scale, device=trainer.device)
+        out = out or Path("runs") / recipe.stem
+        trainer = Trainer(model, plan, out)
+        task = SuperResolution(plan, data, scale=model.scale, device=trainer.device, cache=out)
         fit(trainer, task, time_limit=time_limit, resume=resume)
 
 
 def generated_photographs(folder: Path) -> Path:
-    """Eight images of random blocks and gradients, enough to run every line of training."""
+    """Writes eight images of random blocks and gradients, for smoke tests of training."""
     rng = np.random.default_rng(0)
     for i in range(8):
         blocks = rng.integers(0, 256, (12, 12, 3)).repeat(16, 0).repeat(16, 1)
@@ -94,7 +95,7 @@ def evaluate_model(
     context: typer.Context,
     model: Annotated[str, typer.Argument(help="A model, model.tag, saved folder or 'bicubic'.")],
     data: Annotated[Path, typer.Option(help="Folder that holds the benchmark sets.")],
-    sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = list(SETS),  # noqa: B006
+    sets: Annotated[list[str], typer.Option(help="Sets, by name or folder.")] = list(SETS),  # noqa: B006
     scale: Annotated[
         int | None, typer.Option(help="Of bicubic, else 2 and 4; a model knows its own.")
     ] = None,
@@ -103,7 +104,8 @@ def evaluate_model(
 ) -> None:
     """Measure on benchmark sets; prints a table and writes OUT/NAME.json.
 
-    The name of a measurement on some of the sets ends in theirs, so that it replaces no other.
+    The name of a measurement on other sets than the three usual ones ends in theirs, so that it
+    replaces no other.
     """
     sets = list(dict.fromkeys([*sets, *context.args]))
     for at in (2, 4) if model == "bicubic" and scale is None else (scale,):
@@ -115,7 +117,7 @@ def evaluate_model(
 def measure(
     model: str, data: Path, sets: list[str], *, scale: int | None, weights: str | None
 ) -> dict[str, Any]:
-    """One model on benchmark sets, ready for JSON."""
+    """Measures one model on benchmark sets; the result is ready for JSON."""
     if model == "bicubic" and scale is not None:
         name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
         facts: dict[str, Any] = {}
@@ -129,22 +131,27 @@ def measure(
         enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
         height, width = 720 // scale, 1280 // scale  # a result of 1280×720, as in the literature
         facts = {**cost(net, height, width, label="720p"), "weights_sha256": sha256}
+    names = [Path(title).name for title in sets]
     return {
-        "model": "_".join([name, *([] if set(sets) >= set(SETS) else sets)]),
+        "model": "_".join([name, *([] if set(sets) == set(SETS) else names)]),
         "task": "super-resolution",
         "scale": scale,
         "protocol": PROTOCOL,
         **facts,
-        "sets": {title: evaluate(enlarge, find_set(data, title), scale=scale) for title in sets},
+        "sets": {
+            Path(title).name: evaluate(enlarge, find_set(data, title), scale=scale)
+            for title in sets
+        },
         "environment": environment(),
     }
 
 
 def table(result: dict[str, Any]) -> Table:
-    """One row a set."""
-    grid = Table("set", "PSNR-Y (dB)", "SSIM-Y", "s / image", title=result["model"])
+    """One row for each set."""
+    grid = Table("set", *METRICS, "s / image", title=result["model"])
     for title, row in result["sets"].items():
-        grid.add_row(title, f"{row['psnr_y']:.2f}", f"{row['ssim_y']:.4f}", f"{row['seconds']:.2f}")
+        figures = [f"{row[metric]:.4f}" for metric in METRICS]
+        grid.add_row(title, *figures, f"{row['seconds']:.2f}")
     return grid
 
 

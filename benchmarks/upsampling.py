@@ -1,11 +1,11 @@
-"""Ways to enlarge inside a network: what each costs, and whether it paints a checkerboard.
+"""A study of upsamplers: the cost of each, and whether it produces checkerboards.
 
 python benchmarks/upsampling.py --data PHOTOGRAPHS          # some minutes on two cores
 
-Small SRResNets ×2 that differ in their upsampler alone get the same short training: transposed
-convolution, nearest neighbour + convolution, pixel shuffle with and without ICNR. Beside them the
-lesson's first contrast: the same blocks run at high resolution, behind an enlargement that comes
-first. Writes OUT/upsampling.json and FIGURE.
+Small SRResNets ×2 that differ only in their upsampler get the same short training: transposed
+convolution, nearest neighbour + convolution, pixel shuffle with and without ICNR. For comparison,
+as in the lesson, the same blocks also run at high resolution, after an enlargement. Writes
+OUT/upsampling.json and FIGURE.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ PROTOCOL = (
 
 
 class Plain(SRResNet):
-    """Pixel shuffle whose filters start independently of each other."""
+    """Pixel shuffle without ICNR: its filters are initialised independently of each other."""
 
     def __init__(self) -> None:
         super().__init__(2, **SIZE)
@@ -64,7 +64,7 @@ class Plain(SRResNet):
 
 
 class EnlargeFirst(SRResNet):
-    """The same blocks at the result's resolution: enlarge, then work."""
+    """The same blocks at the result's resolution: the input is enlarged first."""
 
     def __init__(self) -> None:
         super().__init__(1, **SIZE)
@@ -79,7 +79,7 @@ class EnlargeFirst(SRResNet):
 
 @register_model(task="super-resolution")
 def study_upsampler(*, kind: UpsamplerKind = "pixelshuffle") -> SRResNet:
-    """An SRResNet of the study."""
+    """An SRResNet with one of its own upsamplers."""
     return SRResNet(2, upsampler=kind, **SIZE)
 
 
@@ -91,7 +91,7 @@ def study_without_icnr() -> SRResNet:
 
 @register_model(task="super-resolution")
 def study_enlarge_first() -> SRResNet:
-    """Enlarged first."""
+    """Blocks at the result's resolution."""
     return EnlargeFirst()
 
 
@@ -163,7 +163,7 @@ def detail(model: nn.Module, small: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 
 def timings(models: dict[str, Any], x: Tensor, repeats: int = 7) -> dict[str, float]:
-    """Median seconds of a forward, the networks in turns, so that other load hits all alike."""
+    """Median seconds of a forward pass, in turns, so that other load affects all alike."""
     taken: dict[str, list[float]] = {name: [] for name in models}
     with torch.inference_mode():
         for turn in range(repeats + 1):

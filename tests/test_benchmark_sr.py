@@ -56,7 +56,7 @@ def test_bicubic_is_measured_by_the_protocol(script: ModuleType, pictures: Path)
     assert result["sets"]["Two"]["psnr_y"] == pytest.approx(
         (images["colour"]["psnr_y"] + images["grey"]["psnr_y"]) / 2
     )
-    assert f"{result['sets']['Two']['psnr_y']:.2f}" in outcome.output
+    assert f"{result['sets']['Two']['psnr_y']:.4f}" in outcome.output
     assert "psnr_y" in result["protocol"]
     assert result["environment"]["libraries"]["torch"]
 

@@ -113,6 +113,13 @@ def test_other_values_are_named(tmp_path: Path) -> None:
         read_mask(file)
 
 
+def test_masks_are_turned_upright_as_photographs_are(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # on its side
+    Image.fromarray(MASK * 255).save(tmp_path / "turned.png", exif=exif)
+    assert np.array_equal(read_mask(tmp_path / "turned.png"), np.rot90(MASK, -1))
+
+
 def test_damaged_masks_are_named(tmp_path: Path) -> None:
     file = write_mask(tmp_path / "a.gif", np.eye(40, dtype=np.uint8), [0, 0, 0, 255, 255, 255])
     whole = file.read_bytes()

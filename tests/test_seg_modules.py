@@ -7,6 +7,7 @@ from types import MappingProxyType
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from zoo.errors import InputError, OptionError
 from zoo.seg.encoders.encoder import Encoder, make_encoder
@@ -16,7 +17,7 @@ def picture(*size: int) -> Tensor:
     return torch.rand(size, generator=torch.Generator().manual_seed(0))
 
 
-def maps_of(encoder: Encoder, x: Tensor) -> list[Tensor]:
+def maps_of(encoder: nn.Module, x: Tensor) -> list[Tensor]:
     with torch.no_grad():
         return encoder.eval()(x)
 
@@ -98,8 +99,13 @@ def test_a_network_for_one_size_sees_the_image_resized() -> None:
 
     encoder = make_encoder(Fixed(conv(3, 4, 4), conv(4, 5, 2)))
     assert (encoder.strides, encoder.multiple, encoder.resized_to) == ((4, 8), 8, (48, 48))
-    maps = maps_of(encoder, torch.full((1, 3, 64, 32), 0.5))
-    assert [tuple(m.shape) for m in maps] == [(1, 4, 16, 8), (1, 5, 8, 4)]
+    x = picture(1, 3, 64, 32)
+    seen = F.interpolate((x - 0.5) / 0.25, (48, 48), mode="bilinear", antialias=True)
+    expected = [
+        F.interpolate(features, size, mode="bilinear")
+        for features, size in zip(maps_of(encoder.trunk, seen), ((16, 8), (8, 4)), strict=True)
+    ]
+    torch.testing.assert_close(maps_of(encoder, x), expected)
 
 
 def test_measuring_leaves_no_trace() -> None:

@@ -1,4 +1,4 @@
-"""zoo.segment and its command: masks, overlays and cutouts of pictures of any kind and size."""
+"""zoo.segment: masks, overlays and cutouts of pictures of any kind and size."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from commands import files, run
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -35,6 +34,17 @@ class Bands(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         grey = x.mean(1, keepdim=True)
         return torch.cat([0.4 - grey, torch.zeros_like(grey), grey - 0.7], dim=1)
+
+
+class Flat(nn.Module):
+    """The same logits everywhere."""
+
+    def __init__(self, *logits: float) -> None:
+        super().__init__()
+        self.logits = torch.tensor(logits).view(1, -1, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.logits.float().expand(len(x), -1, *x.shape[2:])
 
 
 def scene(height: int = 60, width: int = 90) -> Array:
@@ -101,6 +111,12 @@ def test_colours_are_grey_to_a_network_of_one_channel() -> None:
     pixels = np.full((40, 40, 3), (0, 255, 0), np.uint8)  # luma 0.587: the class in the middle
     assert (zoo.segment(pixels, net, precision="fp32") == 1).all()
     assert (zoo.segment(pixels[..., :1], net, precision="fp32") == 0).all()
+    seen = nn.Identity()
+    seen.in_chans = 1
+    for channel, luma in enumerate((0.299, 0.587, 0.114)):
+        pixels = np.eye(3, dtype=np.uint8)[channel] * np.full((40, 40, 1), 255, np.uint8)
+        logits = Segmenter(seen, size=40, precision="fp32").logits(pixels)
+        torch.testing.assert_close(logits, torch.full((1, 40, 40), luma))
     net.in_chans = 4
     with pytest.raises(InputError, match="this model takes 4"):
         zoo.segment(pixels, net)
@@ -117,12 +133,9 @@ def test_classes_that_no_mask_of_8_bits_holds_are_refused() -> None:
 
 
 def test_the_threshold_is_a_probability() -> None:
-    class Flat(nn.Module):
-        def forward(self, x: Tensor) -> Tensor:
-            return torch.full_like(x[:, :1], np.log(0.7 / 0.3))
-
-    assert zoo.segment(scene(), Flat(), threshold=0.69, precision="fp32").all()
-    assert not zoo.segment(scene(), Flat(), threshold=0.71, precision="fp32").any()
+    net = Flat(np.log(0.7 / 0.3))
+    assert zoo.segment(scene(), net, threshold=0.69, precision="fp32").all()
+    assert not zoo.segment(scene(), net, threshold=0.71, precision="fp32").any()
 
 
 def test_tta_averages_with_the_mirrored_picture() -> None:
@@ -159,6 +172,34 @@ def test_a_cutout_keeps_the_object_and_has_a_soft_edge() -> None:
     assert ((cut.alpha > 0) & (cut.alpha < 255)).any()
     np.testing.assert_array_equal(cut.pixels[60, 90], pixels[60, 90])
     assert cut.pixels[5, 5, 0] > 100  # the object's red, not the background's green
+
+
+@pytest.mark.parametrize(
+    ("logits", "threshold", "opacity"),
+    [
+        ((0.0,), 0.5, 0.5),  # on the edge
+        ((1.0,), 0.5, 0.75),
+        ((-2.0,), 0.5, 0.0),
+        ((2.0,), 0.5, 1.0),
+        ((np.log(4),), 0.8, 0.5),  # the edge is where the probability is the threshold
+        ((np.log(2), 0.0, 0.0), 0.5, 0.5),  # of several classes all but 0 count together
+        ((0.0, 0.5, -30.0), 0.5, 0.625),
+    ],
+)
+def test_a_cutouts_opacity_by_hand(
+    logits: tuple[float, ...], threshold: float, opacity: float
+) -> None:
+    segmenter = Segmenter(Flat(*logits), threshold=threshold, size=32, precision="fp32")
+    cut = segmenter.picture(Picture(scene()), "cutout")
+    np.testing.assert_allclose(cut.alpha, 255 * opacity, atol=0.51)
+
+
+def test_an_overlays_colours_by_hand() -> None:
+    """Half of the picture, half of the class's colour; each class has its own."""
+    pixels = np.full((40, 40, 3), 100, np.uint8)
+    for logits, colour in (((0.0, 1.0, 0.0), (0, 158, 115)), ((0.0, 0.0, 1.0), (230, 159, 0))):
+        over = Segmenter(Flat(*logits), size=32).picture(Picture(pixels), "overlay")
+        assert (over.pixels == np.rint((100 + np.array(colour)) / 2)).all()
 
 
 def test_a_cutout_of_a_cutout_stays_transparent() -> None:
@@ -219,70 +260,3 @@ def test_wrong_input_is_named() -> None:
         zoo.segment(scene(), zoo.create_model("srresnet_x2", width=8, depth=1))
     with pytest.raises(InputError, match=r"'cutuot' is none of .* Did you mean 'cutout'\?"):
         Segmenter(Reddish()).picture(Picture(scene()), "cutuot")
-
-
-# The command
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    net = zoo.create_model(
-        "dynamic_unet", encoder="test_resnet", decoder_channels=(16, 16, 8, 8, 8)
-    )
-    return zoo.save_model(net, tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def cars(tmp_path: Path) -> Path:
-    folder = tmp_path / "cars"
-    (folder / "more").mkdir(parents=True)
-    turned = Image.Exif()
-    turned[0x0112] = 6  # to be turned by a quarter
-    Image.fromarray(scene()).save(folder / "a.jpg", exif=turned)
-    Image.fromarray(scene()).save(folder / "more" / "b.webp")
-    (folder / "broken.png").write_text("no picture")
-    return folder
-
-
-@pytest.mark.parametrize(
-    ("kind", "names", "mode"),
-    [
-        ("mask", {"a.png", "more/b.png"}, "L"),
-        ("overlay", {"a.jpg", "more/b.webp"}, "RGB"),
-        ("cutout", {"a.png", "more/b.webp"}, "RGBA"),
-    ],
-)
-def test_a_folder_of_cars(
-    model: Path, cars: Path, tmp_path: Path, kind: str, names: set[str], mode: str
-) -> None:
-    out = tmp_path / "out"
-    result = run("segment", cars, "-o", out, "--as", kind, "--model", model, "--size", 64)
-    assert result.status == 1
-    assert "2 of 3 segmented" in result.stdout
-    assert "broken.png" in result.stderr
-    assert files(out) == names
-    for name in names:
-        with Image.open(out / name) as image:
-            assert image.mode == mode
-            assert image.size == ((60, 90) if name.startswith("a.") else (90, 60))
-            assert image.getexif().get(0x0112, 1) == 1
-
-
-def test_files_that_exist_stay(model: Path, cars: Path, tmp_path: Path) -> None:
-    call = ["segment", cars / "a.jpg", "-o", tmp_path / "mask.png", "--model", model, "--size", 64]
-    assert run(*call).status == 0
-    assert run(*call).status == 1
-    assert run(*call, "--overwrite").status == 0
-
-
-def test_wrong_calls_end_with_status_2(model: Path, cars: Path, tmp_path: Path) -> None:
-    call = ["segment", cars / "a.jpg", "--model", model, "-o"]
-    for arguments, sentence in (
-        ((tmp_path / "m.jpg",), "JPEG can't hold a mask exactly"),
-        ((tmp_path / "c.bmp", "--as", "cutout"), "BMP"),
-        ((tmp_path / "out", "--as", "cut"), "'cut' is none of mask, overlay, cutout"),
-    ):
-        result = run(*call, *arguments)
-        assert result.status == 2
-        assert sentence in result.stderr

@@ -11,7 +11,7 @@ from PIL import Image
 
 from zoo.errors import DataError, ImageError
 from zoo.pictures.files import list_images
-from zoo.sr.data.imresize import bicubic_downscale
+from zoo.sr.data.imresize import bicubic_downscale, imresize
 from zoo.sr.data.pairs import Pair, PairedPatches, load_pair
 
 
@@ -96,6 +96,14 @@ def test_odd_sizes_are_cropped_and_degraded(tmp_path: Path) -> None:
     pair = load_pair(file, scale=4)
     assert pair.target.shape == (36, 48, 3)
     assert np.array_equal(pair.input, bicubic_downscale(noise(37, 50), 4))
+
+
+def test_a_share_of_a_photograph_is_shrunk_before_it_is_cut(tmp_path: Path) -> None:
+    pixels = noise(37, 50)
+    pair = load_pair(save(pixels, tmp_path / "a.png"), scale=4, share=0.5)
+    expected = imresize(pixels, (18, 25))[:16, :24]
+    assert np.array_equal(pair.target, expected)
+    assert np.array_equal(pair.input, bicubic_downscale(expected, 4))
 
 
 def test_low_resolution_files_are_taken_as_given(tmp_path: Path) -> None:

@@ -45,6 +45,12 @@ def test_every_shuffle_starts_without_checkerboard(scale: int) -> None:
     assert torch.equal(cells, cells[..., :1, :1].expand_as(cells))
 
 
+def test_the_lessons_shuffles_start_without_checkerboard() -> None:
+    for shuffle in zoo.create_model("srresnet_lesson_x4").upsampler:
+        cells = shuffle(torch.randn(1, 64, 5, 5)).unfold(2, 2, 2).unfold(3, 2, 2)
+        assert torch.equal(cells, cells[..., :1, :1].expand_as(cells))
+
+
 def test_icnr_refuses_channels_that_do_not_fill_cells() -> None:
     with pytest.raises(OptionError, match="multiples of 9, not 8"):
         icnr_(nn.Conv2d(3, 8, 3), 3)

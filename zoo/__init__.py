@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# Public name -> the module that defines it, imported when the name is first used:
-# `import zoo` stays as light as `import torch`.
+# Public name -> the module that defines it. It is imported when the name is first used, so that
+# `import zoo` stays fast.
 _HOME = {
     "Segmenter": "zoo.inference.segmenter",
     "Upscaler": "zoo.inference.upscaler",

@@ -13,7 +13,7 @@ from rich.console import Console
 import zoo
 from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
 
-# torch is imported inside the commands: `zoo --help` shall not wait for it.
+# Each command imports torch itself, so that `zoo --help` does not wait for it.
 
 app = typer.Typer(
     help="Enlarge photographs, and find the objects in them.",
@@ -24,7 +24,7 @@ app = typer.Typer(
 )
 console = Console(soft_wrap=True)
 
-# What several commands take.
+# Arguments and options that several commands share.
 Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")]
 Out = Annotated[
     str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
@@ -42,8 +42,8 @@ Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit: 1 where something failed, 2 where the call was wrong."""
-    # Layers allocate hundreds of megabytes; in huge pages that takes less time.
+    """Run the command line and exit with status 0, 1 for a failure or 2 for a wrong call."""
+    # Layers allocate hundreds of megabytes, which is faster in huge pages.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     try:
         app(args=arguments)

@@ -1,4 +1,4 @@
-"""A name, a folder or a Hugging Face repository becomes a model."""
+"""Build and load models by name, from folders and from Hugging Face repositories."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Head = Literal["kept", "new"]
 
 _log = logging.getLogger("zoo")
 
-# What other libraries call our options, and what to write here.
+# Option names of other libraries -> what to write here.
 _SYNONYMS = {
     "pretrained": "weights='default'",
     "num_classes": "classes",
@@ -34,14 +34,14 @@ def create_model(
 
     name: a model ("srresnet_x4"), a model with the tag of weights ("srresnet_x4.psnr"), a folder
         that `save_model` wrote, or "hf-hub:org/repo@revision".
-    weights: None (a random start, unless `name` brings weights), a tag, "default", a folder,
-        "hf-hub:org/repo@revision", an https URL or the path of a *.safetensors file. Weights fix
-        the options that they were made with.
-    head: "new" loads all weights but those of the last layer, which starts at random: with it
-        `classes` may differ from that of the weights. What was left out is logged.
+    weights: None (random initialisation, unless `name` includes weights), a tag, "default", a
+        folder, "hf-hub:org/repo@revision", an https URL or the path of a *.safetensors file.
+        Weights fix the options that they were trained with.
+    head: "kept" loads all weights. "new" initialises the last layer at random, so that `classes`
+        may differ from that of the weights, and logs the name of the layer.
 
-    Raises UnknownNameError for a name that is not registered, OptionError for an option that the
-    model does not take or that its weights contradict, WeightsError for weights that cannot be had.
+    Raises UnknownNameError for a name that is not registered, OptionError for an option that is
+    unknown or contradicts the weights, WeightsError for weights that can't be fetched or loaded.
     """
     if head not in get_args(Head):
         raise OptionError(f"head={head!r} is none of {', '.join(get_args(Head))}.")
@@ -56,7 +56,7 @@ def create_model(
 
 
 def load_model(name: Name) -> ZooModel:
-    """Return a model with its weights, in eval mode, never with random ones.
+    """Return a pretrained model in eval mode; it never has random weights.
 
     name: a folder that `save_model` wrote, "hf-hub:org/repo@revision", a model with the tag of
         weights ("srresnet_x4.psnr"), or a model ("srresnet_x4"), which gets its default weights.
@@ -67,7 +67,7 @@ def load_model(name: Name) -> ZooModel:
     architecture, source = resolve(name)
     if source is None:
         _, source = resolve(architecture, "default")
-    assert source is not None  # "default" is found, or raises
+    assert source is not None  # resolve() finds "default" or raises
     return _build_with(source, {}).eval()
 
 
@@ -117,7 +117,7 @@ def _build(model: Model, options: dict[str, Any]) -> ZooModel:
         return model.build(**options)
     except ZooError:
         raise
-    except (TypeError, ValueError, RuntimeError) as error:  # torch's words for a width of "8" or -1
+    except (TypeError, ValueError, RuntimeError) as error:  # torch's errors for a width of "8" or -1
         given = ", ".join(f"{option}={value!r}" for option, value in options.items())
         reason = " ".join(str(error).split())
         raise OptionError(f"{model.name} can't be built with {given}: {reason}.") from error

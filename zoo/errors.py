@@ -1,4 +1,4 @@
-"""The exceptions a user may catch: each message says what was wrong and what is accepted."""
+"""The exceptions of zoo. Each message says what was wrong and what is accepted."""
 
 from __future__ import annotations
 

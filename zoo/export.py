@@ -1,9 +1,9 @@
-"""A model as one file for other programs: ONNX, or torch.export's own format.
+"""Export a model to one file for other programs: ONNX, or torch.export's .pt2.
 
 export_model(zoo.create_model("srresnet_x4.psnr"), "srresnet_x4.onnx")
 
-The file takes batches of images of any size, as the model does. What the numbers mean, and the
-licence of the weights, stand in its metadata.
+The file takes batches of images of any size, as the model does. Its metadata describe the input,
+the output and the licence of the weights.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from zoo.store.state_dict import unwrap
 
 Run = Callable[[Tensor], Tensor]
 
-_TRACED = (2, 40, 50)  # batch, height and width that the graph is recorded with; all are free
-_TRIED = ((1, 33, 71), (3, 64, 45))  # and those that it is checked with
+_TRACED = (2, 40, 50)  # batch, height, width of the traced image; all three are dynamic
+_TRIED = ((1, 33, 71), (3, 64, 45))  # the same of the images that the file is checked with
 _TOLERANCE = 1e-4
 
 
@@ -36,16 +36,16 @@ def export_model(
 ) -> float:
     """Write a model, in fp32 and eval mode, as a file that other programs run.
 
-    model: one that `create_model` or `load_model` built, on any device; it stays as it is.
-    file: its suffix decides. `.onnx` (extra `export`) has the input "image" and the output
-        "result"; `.pt2` is read by `torch.export.load`, and of segmentation it takes images from
-        33 pixels a side, one more than the model: at 32 torch.export sees a graph of its own.
+    model: one that `create_model` or `load_model` built, on any device; it is not changed.
+    file: its suffix sets the format. `.onnx` (needs the extra `export`) has the input "image" and
+        the output "result". `.pt2` is for `torch.export.load`; a segmentation model then takes
+        sides from 33 pixels, not 32, because torch.export specialises the graph at 32.
 
-    Returns the largest difference between the results of the file and of the model, on images of
-    two other sizes than the graph was recorded with.
-    Raises InputError for another module or suffix, MissingDependencyError, and ExportError, with
-    nothing written, where the file can't be written, the model can't be expressed as a graph, or
-    the graph's results are not the model's.
+    Returns the largest absolute difference between the results of the file and of the model, on
+    two images whose sizes differ from the traced one.
+    Raises InputError for another module or suffix, MissingDependencyError, and ExportError if the
+    file exists or can't be written, the model can't be traced, or the results differ by more than
+    1e-4; nothing is written then.
     """
     path = Path(file)
     write = _writer(path)
@@ -64,7 +64,7 @@ def export_model(
             run = write(net, _image(channels, *_TRACED), part, facts(net))
             tried = [_image(channels, *size) for size in _TRIED]
             error = max(float((run(x) - net(x)).abs().max()) for x in tried)
-            if not error <= _TOLERANCE:  # NaN neither
+            if not error <= _TOLERANCE:  # true for NaN, too
                 raise ExportError(f"{path}: its results differ from the model's by {error:.2g}.")
     except OSError as problem:
         raise ExportError(f"{path}: the file can't be written ({problem.strerror}).") from problem
@@ -72,7 +72,7 @@ def export_model(
 
 
 def facts(model: nn.Module) -> dict[str, str]:
-    """What the file says of itself."""
+    """Return the file's metadata: its input and output, and the origin of its weights."""
     config = cast(dict[str, Any], model.config)
     architecture = str(config["architecture"])
     channels, scale = getattr(model, "in_chans", 3), getattr(model, "scale", None)
@@ -86,7 +86,7 @@ def facts(model: nn.Module) -> dict[str, str]:
         if scale is None
         else f"result: [batch, 3, {scale}·height, {scale}·width], {colours}, not clamped",
     }
-    source = str(getattr(model, "source", None))  # a path is nobody else's business
+    source = str(getattr(model, "source", None))  # a local path stays private
     if source.startswith("hf-hub:"):
         result["weights"] = source
     elif source in list_weights(architecture):
@@ -98,7 +98,7 @@ def facts(model: nn.Module) -> dict[str, str]:
 
 
 def _writer(path: Path) -> Callable[[nn.Module, Tensor, Path, dict[str, str]], Run]:
-    """The function for a suffix; what it needs is looked for before the work."""
+    """Return the writer for a suffix; raise if a package that it needs is missing."""
     writers = {".onnx": _write_onnx, ".pt2": _write_pt2}
     suffix = path.suffix.lower()
     if suffix not in writers:

@@ -16,7 +16,8 @@ class InputSpec:
     """What a model takes: float `[N, channels, H, W]`, H and W from `min_side` up.
 
     mean, std: per channel; the model itself normalises with them.
-    image_size: side of the squares that its weights were trained on; None where any size will do.
+    range: of the input's values.
+    image_size: side of the square training images in pixels; None where any size will do.
     """
 
     channels: int
@@ -28,13 +29,13 @@ class InputSpec:
 
 
 class ZooModel(nn.Module):
-    """A module that knows how it was built.
+    """Base class of all models: a module that records how it was built.
 
-    `config` holds `{"architecture": name, "options": {...}}` and is set by the registry when a
-    builder has built the model. `source` names the weights that were loaded ("srresnet_x4.psnr",
-    "hf-hub:org/repo@commit", a path or a URL); None after a random start. `classifier`
-    names the submodule whose shape follows the number of classes; None where there is none.
-    `image_size` is the side of the squares that the weights were trained on, None if unknown.
+    config: `{"architecture": name, "options": {...}}`, set by the registry after building.
+    source: the weights that were loaded ("srresnet_x4.psnr", "hf-hub:org/repo@commit", a path or
+        a URL); None for random weights.
+    classifier: name of the submodule whose shape depends on the number of classes, or None.
+    image_size: side of the square training images in pixels; None if unknown.
     """
 
     config: dict[str, Any]
@@ -44,7 +45,7 @@ class ZooModel(nn.Module):
 
     @property
     def input_spec(self) -> InputSpec:
-        """What the model takes, as data."""
+        """The images that the model takes."""
         raise NotImplementedError(f"{type(self).__name__} does not tell what it takes.")
 
     def push_to_hub(

@@ -1,7 +1,7 @@
-"""Enlarge a photograph or find its object: a file, a PIL image, an array or a tensor.
+"""Enlarge or segment one photograph: a file, a PIL image, an array or a tensor.
 
 large = zoo.upscale("photo.jpg", "srresnet_x4")  # a PIL image
-mask = zoo.segment("car.jpg")  # the same, black and white
+mask = zoo.segment("car.jpg")  # a PIL image, 0 and 255
 """
 
 from __future__ import annotations
@@ -63,11 +63,12 @@ def upscale(
 ) -> Any:
     """Enlarge a photograph with a super-resolution model.
 
-    image: a path or a PIL image becomes a PIL image; an array `[H, W]` or `[H, W, 1 | 3 | 4]` of
-        uint8 or uint16 becomes the same; a float tensor `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3,
-        in [0, 1] becomes the same on its own device, clamped to [0, 1].
-    The other arguments are those of `Upscaler`, which is the thing to use for many pictures.
-    progress: called with the share that is done, in (0, 1].
+    image: a path or a PIL image; the result is a PIL image. Or an array `[H, W]` or
+        `[H, W, 1 | 3 | 4]`, uint8 or uint16; the result has the same layout and dtype. Or a float
+        tensor `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, in [0, 1]; the result has the same layout,
+        dtype and device and is clamped to [0, 1].
+    progress: called with the fraction that is done, in (0, 1].
+    The other arguments are those of `zoo.Upscaler`. Use that class for many pictures.
 
     Raises ImageError for files and pictures that are refused, InputError for arrays, tensors and
     arguments outside of the above, UnknownNameError and WeightsError for the model.
@@ -118,14 +119,15 @@ def segment(
     precision: str = "auto",
     size: int | None = None,
 ) -> Any:
-    """Find the object of a photograph with a segmentation model; returns a mask of its size.
+    """Segment a photograph; return a mask of the same height and width.
 
-    image: a path or a PIL image becomes a PIL image of mode L; an array `[H, W]` or
-        `[H, W, 1 | 3 | 4]` of uint8 or uint16 becomes `[H, W]` uint8: 0 and 255, or class numbers
-        where the model has several. A float tensor `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, in
-        [0, 1] becomes `[1, H, W]` or `[N, 1, H, W]` of 0 and 1, or class numbers.
-    The other arguments are those of `zoo.Segmenter`, which also makes overlays and
-    cutouts, and is the thing to use for many pictures.
+    image: a path or a PIL image; the mask is a PIL image of mode L. Or an array `[H, W]` or
+        `[H, W, 1 | 3 | 4]`, uint8 or uint16; the mask is `[H, W]` uint8. Both masks hold 0 and 255,
+        or class numbers if the model has several classes. Or a float tensor `[C, H, W]` or
+        `[N, C, H, W]`, C = 1 or 3, in [0, 1]; the mask is `[1, H, W]` or `[N, 1, H, W]` of the same
+        dtype and device and holds 0 and 1, or class numbers.
+    The other arguments are those of `zoo.Segmenter`. Use that class for many pictures, overlays and
+    cutouts.
 
     Raises ImageError for files and pictures that are refused, InputError for arrays, tensors and
     arguments outside of the above, UnknownNameError and WeightsError for the model.
@@ -145,7 +147,7 @@ def _to_its_kind(
     array: Callable[[Array], Array],
     tensor: Callable[[Tensor], Tensor],
 ) -> Any:
-    """Hand the image to the function for its kind; files and PIL images become PIL images."""
+    """Call the function for the image's type; files and PIL images become PIL images."""
     if isinstance(image, str | os.PathLike):
         return to_pil(picture(read_image(image)))
     if isinstance(image, Image.Image):

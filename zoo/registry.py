@@ -1,4 +1,4 @@
-"""Which models and weights exist, by name; nothing is built or loaded here.
+"""The registry of models and weights by name; nothing is built or loaded here.
 
 A builder is a function of keyword-only options that returns a model. Its name is the model's name,
 and weights are typed constants beside it:
@@ -40,7 +40,7 @@ M = TypeVar("M", bound=ZooModel)
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
-# The one plug-in point: importing these packages registers the models that ship with zoo.
+# Importing these packages registers the models that ship with zoo.
 _NETWORKS = ("zoo.sr.networks", "zoo.seg.networks")
 
 
@@ -70,7 +70,7 @@ class WeightsMeta:
     recipe: str  # path of the recipe inside the repository
     input_range: tuple[float, float] = (0.0, 1.0)
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
-    image_size: int | None = None  # side of the squares that segmentation was trained on
+    image_size: int | None = None  # side of the square training images; for segmentation
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +102,7 @@ class Weights:
 
     @property
     def metrics(self) -> dict[str, Any]:
-        """Measured figures by protocol name, as benchmarks wrote them into the package's index."""
+        """Measured metrics by data set, from the package's index; empty if there are none."""
         metrics: dict[str, Any] = index().get(self.name, {}).get("metrics", {})
         return metrics
 
@@ -115,8 +115,9 @@ _defaults: dict[str, str] = {}
 def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
     """Register a builder of keyword-only options under its own name.
 
-    The model that it builds carries `config`, the architecture and all its options, which
-    `save_model` writes. A name registered twice raises ValueError.
+    Each model that it builds gets `config`, the architecture and all options, which `save_model`
+    writes. Raises ValueError for an unknown task or a registered name, TypeError for an option that
+    is not keyword-only.
     """
     if task not in get_args(Task):
         raise ValueError(f"task must be one of {', '.join(get_args(Task))}, not {task!r}")
@@ -135,8 +136,8 @@ def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
             bound = signature.bind(*args, **options)
             bound.apply_defaults()
             model = builder(*args, **options)
-            # Where an encoder's start came from is no part of what the model is: weights of the
-            # whole model replace it, and a path on this machine should not travel with them.
+            # The encoder's initial weights are left out: weights of the whole model replace them,
+            # and they may be a path on this machine.
             start = {"encoder_weights": None} if "encoder_weights" in bound.arguments else {}
             model.config = {"architecture": name, "options": {**bound.arguments, **start}}
             return model
@@ -150,7 +151,7 @@ def register_model(*, task: Task) -> Callable[[Callable[P, M]], Callable[P, M]]:
 def register_weights(weights: Weights, *, default: bool = False) -> Weights:
     """Register weights, as their architecture's default if asked to, and return them.
 
-    A name registered twice, or a second default for one architecture, raises ValueError.
+    Raises ValueError for a registered name or a second default for one architecture.
     """
     if weights.name in _weights:
         raise ValueError(f"weights called {weights.name!r} are already registered")
@@ -163,7 +164,7 @@ def register_weights(weights: Weights, *, default: bool = False) -> Weights:
 
 
 def get_model(name: str) -> Model:
-    """Return the model called `name`; an unknown name raises and suggests the nearest."""
+    """Return the model called `name`; raise UnknownNameError, which suggests the nearest name."""
     _register_shipped_models()
     if name not in _models:
         raise UnknownNameError(
@@ -179,7 +180,8 @@ def list_models(
     """Return the names that match a shell wildcard, sorted.
 
     A pattern with a dot ("srresnet_x4.*") lists weights instead of models. `task` keeps the models
-    of one task, `pretrained=True` those that have weights.
+    of one task, `pretrained=True` those that have weights. Raises UnknownNameError for an unknown
+    task.
     """
     _register_shipped_models()
     if task is not None and task not in get_args(Task):
@@ -207,7 +209,7 @@ def list_weights(model: str) -> list[str]:
 def get_weights(name: str) -> Weights:
     """Return the weights "architecture.tag", or the default ones of "architecture".
 
-    Raises UnknownNameError, with the names that exist, where there are none.
+    Raises UnknownNameError, which lists the names that exist.
     """
     architecture, _, tag = name.partition(".")
     known = list_weights(architecture)

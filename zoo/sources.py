@@ -1,4 +1,4 @@
-"""What a user calls a model or its weights, told apart by its form.
+"""Resolve the name of a model or of weights, by its form, to a source of weights.
 
 A model:
     "srresnet_x4"                an architecture
@@ -7,7 +7,7 @@ A model:
     "./folder", Path("folder")   the same on this machine, as `save_model` writes it
 
 Its weights:
-    "psnr", "default"            a tag: the package's own folder, else the cache, else https
+    "psnr", "default"            a tag: a file of the package, else of the cache, else of https
     "https://…/x.safetensors"    a file; `#sha256=…` at the end pins it
     "x.safetensors"              a local file
     a folder or "hf-hub:…"       as above
@@ -36,20 +36,20 @@ Name = str | os.PathLike[str]
 
 @dataclass(frozen=True)
 class Source:
-    """Weights that were named, not yet fetched."""
+    """Weights of a model that are not fetched yet."""
 
-    label: str  # what messages call it
+    label: str  # its name in messages
     architecture: str
-    fetch: Callable[[], Path]  # the verified file, downloaded if need be
+    fetch: Callable[[], Path]  # returns the file, downloaded if need be
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
-    image_size: int | None = None  # side of the squares that the weights were trained on
+    image_size: int | None = None  # side of the square training images in pixels
 
     def options_with(self, asked: Mapping[str, Any], *, new_head: bool = False) -> dict[str, Any]:
-        """Return the options that the weights fix, joined with those asked for.
+        """Return the options that the weights fix, merged with those in `asked`.
 
-        new_head: the number of classes may differ.
-        Raises OptionError where the two differ, or for weights of an encoder, which those of the
-        whole model would replace.
+        new_head: allow another number of classes.
+        Raises OptionError where the two contradict each other, and for `encoder_weights`, which
+        the weights of the whole model would replace.
         """
         if asked.get("encoder_weights") is not None:
             raise OptionError(
@@ -73,7 +73,7 @@ class Source:
 
 
 def resolve(name: Name, weights: Name | Weights | None = None) -> tuple[str, Source | None]:
-    """Return the architecture of a model, and the source of the weights that were named, if any.
+    """Return the architecture of a model, and the source of its weights, None if none are named.
 
     Raises UnknownNameError for a name that is not registered, OptionError where `name` and
     `weights` both name weights, WeightsError for a folder that is incomplete.
@@ -94,10 +94,10 @@ def resolve(name: Name, weights: Name | Weights | None = None) -> tuple[str, Sou
 
 
 def names_folder(name: Name) -> bool:
-    """Return whether a folder or a Hugging Face repository is meant rather than a registered model.
+    """Return whether `name` is a folder or a Hugging Face repository, not a registered model.
 
-    A path object always is a folder. For text a registered name comes first: a folder of the same
-    name may lie around.
+    A path object is always a folder. A string that is a registered name is always the model, even
+    if a folder of that name exists.
     """
     if not isinstance(name, str):
         return True
@@ -111,8 +111,8 @@ def names_folder(name: Name) -> bool:
 def find_source(architecture: str, weights: Name | Weights) -> Source:
     """Return the source of `weights` for an architecture.
 
-    Raises UnknownNameError for a tag that does not exist, WeightsError for what is no weight file
-    or holds weights of another architecture.
+    Raises UnknownNameError for an unknown tag, WeightsError for a file of another format or for
+    weights of another architecture.
     """
     if isinstance(weights, Weights):
         return _registered(architecture, weights)
@@ -138,7 +138,7 @@ def find_source(architecture: str, weights: Name | Weights) -> Source:
 def folder_source(place: Name) -> Source:
     """Return the source of a folder with config.json and model.safetensors, local or "hf-hub:…".
 
-    Raises WeightsError where the folder is missing, or holds no configuration of zoo's.
+    Raises WeightsError if the folder is missing or its config.json is not zoo's.
     """
     label = os.fspath(place)
     if label.startswith("hf-hub:"):

@@ -1,4 +1,4 @@
-"""What segmentation networks are trained to make small."""
+"""Loss functions for segmentation."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ def segmentation_loss(logits: Tensor, masks: Tensor, *, dice_weight: float = 0.0
     """Cross-entropy, binary for one class, plus `dice_weight` times the soft Dice loss.
 
     Args:
-        logits: `[N, 1, H, W]`, or `[N, classes, H, W]` for more than one class.
-        masks: class numbers `[N, H, W]`.
+        logits: float `[N, 1, H, W]`, or `[N, classes, H, W]` for more than one class.
+        masks: class numbers `[N, H, W]`, integers.
+
+    Returns:
+        A scalar.
     """
     if logits.shape[1] == 1:
         targets = masks[:, None].to(logits.dtype)
@@ -25,9 +28,10 @@ def segmentation_loss(logits: Tensor, masks: Tensor, *, dice_weight: float = 0.0
 
 
 def soft_dice_loss(shares: Tensor, targets: Tensor) -> Tensor:
-    """1 - Dice of probabilities, per image and class, then the mean (Milletari, arXiv:1606.04797).
+    """1 - soft Dice per image and class, then the mean (after Milletari et al., arXiv:1606.04797).
 
-    shares, targets: `[N, C, H, W]` in [0, 1]. A class absent from both costs nothing.
+    shares, targets: `[N, C, H, W]` in [0, 1]. Both sums get 1 added, so that a class absent from
+    both costs nothing.
     """
     overlap = (shares * targets).sum(dim=(2, 3))
     sizes = (shares + targets).sum(dim=(2, 3))

@@ -1,1 +1,1 @@
-"""Files on disk and from the network, whole and verified."""
+"""Model files: atomic writes, verified downloads, state dicts and folders."""

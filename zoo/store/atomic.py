@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes: a file appears complete or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder that becomes `path` when the block succeeds.
+    """Yield a temporary path in the same folder; rename it to `path` if the block succeeds.
 
     with replacing(Path("result.json")) as part:
         part.write_text(text)
@@ -25,9 +25,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def obstacle(path: Path, *, overwrite: bool) -> str | None:
-    """Return why `replacing(path)` would fail or must not be done, None if nothing is in the way.
+    """Return why `path` can't or must not be written, as a sentence; None if it can be.
 
-    An hour of work should not end in the news that the folder does not exist.
+    Check it before long work, so that a missing folder costs no results.
     """
     # is_dir() raises where a folder above can't be entered; os.access does not.
     if not os.access(path.parent, os.F_OK) or not path.parent.is_dir():

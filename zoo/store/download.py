@@ -1,4 +1,4 @@
-"""Files from the network: https only, checked before they get their name, never half-written."""
+"""Downloads over https: verified before they get their final name, never half-written."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def cache_folder() -> Path:
 
 
 def is_offline() -> bool:
-    """Whether `HF_HUB_OFFLINE` forbids the network."""
+    """Return whether `HF_HUB_OFFLINE` forbids the network."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
 
 
@@ -51,7 +51,7 @@ def sha256_of(path: Path) -> str:
 
 
 def verify(path: Path, sha256: str, *, remedy: str) -> None:
-    """Raise WeightsError, ending in the remedy, unless the whole file has this sha256."""
+    """Raise WeightsError, which ends in `remedy`, unless the file has this sha256."""
     actual = sha256_of(path)
     if actual != sha256:
         raise WeightsError(
@@ -61,10 +61,11 @@ def verify(path: Path, sha256: str, *, remedy: str) -> None:
 
 
 def fetch(urls: Sequence[str], target: Path, *, sha256: str | None, label: str) -> Path:
-    """Return `target`, downloaded from the first URL that answers unless it is there already.
+    """Return `target`; if it does not exist, download it from the first URL that answers.
 
-    With a `sha256` the whole file is verified, a cached one too. Without a network the error names
-    the file, its hash and the place where it can be put by hand.
+    sha256: verified, also of a file that exists; None skips the check.
+    label: name of the weights in messages.
+    Raises WeightsError; without a network it says where to put which file by hand.
     """
     if not target.exists():
         reasons = ["HF_HUB_OFFLINE is set"] if is_offline() else []
@@ -89,8 +90,9 @@ def fetch(urls: Sequence[str], target: Path, *, sha256: str | None, label: str) 
 def from_hugging_face(repo: str, revision: str, file: str) -> Path:
     """Return the local path of one file of the Hugging Face repository "org/name".
 
-    The path ends in `snapshots/<commit>/<file>`, so that its parent's name is the exact revision.
-    A file kept under its sha256, as the hub keeps every weight file, is verified against it.
+    The path ends in `snapshots/<commit>/<file>`: the name of its parent is the exact revision.
+    The hub's cache stores weight files under their sha256; these are verified against it.
+    Raises WeightsError if the file can't be fetched or is damaged.
     """
     import huggingface_hub
 
@@ -132,7 +134,7 @@ def _download(url: str, target: Path, sha256: str | None) -> None:
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but never away from https."""
+    """Follows only redirects that `check_url` accepts."""
 
     def redirect_request(self, req, fp, code, msg, headers, newurl):  # type: ignore[no-untyped-def]
         check_url(newurl)

@@ -1,7 +1,7 @@
-"""Models in folders, Hugging Face's way: model.safetensors beside config.json, local or on the hub.
+"""Model folders in Hugging Face's layout: config.json and model.safetensors, local or on the hub.
 
-huggingface_hub's PyTorchModelHubMixin writes the same folder, but must be imported before a model
-class is defined, loads with strict=False and opens pickles; hence the few lines here.
+huggingface_hub's PyTorchModelHubMixin is not used: it must be imported before a model class is
+defined, loads with strict=False and opens pickles.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 class Config(NamedTuple):
-    """What a config.json tells: how the model is built, and the size that it was trained at."""
+    """The contents of a config.json: how to build the model, and its training size."""
 
     architecture: str
     options: dict[str, Any]
-    image_size: int | None  # side of the squares, None where the folder does not tell
+    image_size: int | None  # side of the square training images in pixels, None if unknown
 
 
 def save_model(model: nn.Module, folder: str | Path) -> Path:
-    """Write `model.safetensors` and `config.json` into a folder, which is made if need be.
+    """Write `model.safetensors` and `config.json` into a folder, created if missing; return it.
 
-    `model` is one that zoo built, also inside of torch.compile, DataParallel or
-    DistributedDataParallel, in any memory format, on any device. Its dtypes are kept.
+    model: built by zoo, on any device, in any memory format; torch.compile, DataParallel and
+        DistributedDataParallel are unwrapped. Dtypes are kept.
     Raises InputError for another module, for options that JSON cannot hold, or for a folder that
-    cannot be made.
+    cannot be created.
     """
     model = unwrap(model)
     config = getattr(model, "config", None)
@@ -77,7 +77,7 @@ def read_config(file: Path, label: str) -> Config:
     try:
         config = json.loads(file.read_text())
         options = config["options"]
-        # JSON has no tuples, options have no lists.
+        # JSON has no tuples; options are never lists.
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
         size = config.get("image_size")
         return Config(str(config["architecture"]), options, None if size is None else int(size))
@@ -96,7 +96,10 @@ def push_to_hub(
     token: str | None = None,
     commit_message: str = "Upload model",
 ) -> str:
-    """Upload a model's folder to the Hugging Face repository "org/name"; return the URL."""
+    """Upload a model to the Hugging Face repository "org/name"; return the URL of the commit.
+
+    Raises WeightsError if the upload fails, and what `save_model` raises.
+    """
     from huggingface_hub import HfApi
 
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""State dicts on disk: safetensors files that carry a checksum, and strict loading of them."""
+"""State dicts on disk: safetensors files with a checksum, and strict loading into models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CHECKSUM = "tensors_sha256"
 def canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the state dict without the prefixes of `torch.compile` and (Distributed)DataParallel.
 
-    Raises WeightsError if two keys become one.
+    Raises WeightsError if two keys become equal.
     """
     names = {key: ".".join(p for p in key.split(".") if p != "_orig_mod") for key in state}
     while names and all(name.startswith("module.") for name in names.values()):
@@ -33,7 +33,7 @@ def canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def unwrap(model: nn.Module) -> nn.Module:
-    """Return the module inside of `torch.compile`, DataParallel and DistributedDataParallel."""
+    """Return the module inside `torch.compile`, DataParallel and DistributedDataParallel."""
     while True:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
@@ -46,21 +46,21 @@ def unwrap(model: nn.Module) -> nn.Module:
 def save_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
     """Write a state dict as safetensors: canonical keys, contiguous CPU tensors, their dtypes kept.
 
-    The file carries a checksum that `read_weights` verifies. It appears whole or not at all.
+    The file holds a checksum that `read_weights` verifies. It appears complete or not at all.
     """
     tensors = {
         key: tensor.detach().to("cpu", copy=True, memory_format=torch.contiguous_format)
         for key, tensor in canonical(state).items()
     }
     with replacing(Path(path)) as part:
-        save_file(tensors, part, metadata={_CHECKSUM: _checksum(tensors)})
+        save_file(tensors, part, metadata={_CHECKSUM: checksum(tensors)})
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read a safetensors file into a state dict with canonical keys.
 
     Raises WeightsError for a missing, truncated or altered file and for any other format.
-    Files of other programs carry no checksum; of those the structure alone is checked.
+    Files of other programs have no checksum; only their structure is checked.
     """
     path = Path(path)
     check_suffix(path.name)
@@ -74,7 +74,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         raise WeightsError(
             f"{path} is not a whole safetensors file ({error}); copy or download it again."
         ) from error
-    if expected not in (None, _checksum(tensors)):
+    if expected not in (None, checksum(tensors)):
         raise WeightsError(
             f"{path} was altered after it was saved: its checksum does not match its tensors;"
             " copy or download it again."
@@ -100,10 +100,10 @@ def check_suffix(name: str) -> None:
 def load_weights(
     model: nn.Module, state: Mapping[str, Tensor], *, label: str, hint: str = ""
 ) -> None:
-    """Copy a state dict into a model, every entry of it, cast to the model's dtypes.
+    """Copy every entry of a state dict into a model, cast to the model's dtypes.
 
-    Raises WeightsError, which names `label` and ends in `hint`, where keys, shapes or kinds of
-    numbers differ; the model is then unchanged.
+    Raises WeightsError, which starts with `label` and ends with `hint`, if keys or shapes differ or
+    integers stand for floats; the model is then unchanged.
     """
     own = unwrap(model).state_dict()
     missing = [key for key in own if key not in state]
@@ -134,9 +134,10 @@ def _alike(own: Tensor, other: Tensor) -> bool:
     return own.shape == other.shape and own.is_floating_point() == other.is_floating_point()
 
 
-def _checksum(tensors: Mapping[str, Tensor]) -> str:
+def checksum(tensors: Mapping[str, Tensor]) -> str:
+    """Return the sha256 of the names, dtypes, shapes and values of tensors, in any order."""
     digest = hashlib.sha256()
     for key, tensor in sorted(tensors.items()):
         digest.update(f"{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+        digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""A run's checkpoint, whole whenever the process is killed, and the weights it starts from."""
+"""Checkpoints of a run, replaced atomically, and the weights that a run starts from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.train.transfer import TransferReport, transfer_weights
 
 
 def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
-    """Writes tensors, numbers and plain containers for `load_checkpoint`."""
+    """Writes tensors, numbers and plain containers for `load_checkpoint`, atomically."""
     with replacing(file) as part:
         torch.save(state, part)
 
@@ -36,10 +36,10 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
 
 
 def start_from(model: nn.Module, start: str, *, min_copied: float) -> TransferReport:
-    """Copies what fits from other weights: registered ones ("srresnet_x2.psnr", or "srresnet_x2"
-    for its default ones), hf-hub:… or a folder of `save_model`, such as a run's `best`.
+    """Copies the entries that fit from the weights `start`: registered ones ("srresnet_x2.psnr", or
+    "srresnet_x2" for its default), "hf-hub:…" or a folder of `save_model`, such as a run's `best`.
 
     Raises:
-        ZooError: unknown or unreadable weights, or less than the share `min_copied` fits.
+        ZooError: the weights are unknown or unreadable, or less than the share `min_copied` fits.
     """
     return transfer_weights(load_model(start), model, min_copied=min_copied)

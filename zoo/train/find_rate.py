@@ -1,4 +1,4 @@
-"""The learning-rate finder: train with a rate that grows, and see where the loss falls fastest.
+"""The learning-rate finder: train at a growing rate and find where the loss falls fastest.
 
 L. N. Smith, "Cyclical learning rates for training neural networks" (arXiv:1506.01186).
 """
@@ -23,7 +23,7 @@ from zoo.train.task import Task
 
 @dataclass(frozen=True)
 class RateCurve:
-    """Learning rates, growing, the smoothed losses at them, and the rate to train with."""
+    """Increasing learning rates, the smoothed loss at each, and the rate to train with."""
 
     rates: list[float]
     losses: list[float]
@@ -35,10 +35,10 @@ def find_rate(
 ) -> RateCurve:
     """Runs the recipe's first stage with a learning rate from `highest` / 10⁶ up to `highest`.
 
-    The model is trained in place, and perhaps spoiled.
+    The model is trained in place, which may ruin its weights.
 
     Raises:
-        TrainingError: the loss was never a number, or never fell.
+        TrainingError: the run failed within 10 steps, or the loss never fell.
     """
     stage = recipe.stages[0].model_copy(
         update={"steps": steps, "lr": highest, "schedule": "exponential"}
@@ -53,7 +53,7 @@ def find_rate(
         trainer = Trainer(model, recipe.model_copy(update=changes), Path(folder))
         try:
             trainer.fit(_Unmeasured(task))
-        except TrainingError:  # the loss blew up: what was seen before is enough
+        except TrainingError:  # the loss diverged: the losses before that are enough
             if len(trainer.history) < 10:
                 raise
     return suggest([row["lr"] for row in trainer.history], [row["loss"] for row in trainer.history])
@@ -62,7 +62,7 @@ def find_rate(
 def suggest(rates: list[float], losses: list[float], *, memory: float = 0.9) -> RateCurve:
     """Smooths the losses and picks the rate of their steepest fall before the lowest point.
 
-    `memory` is the decay of the moving average. Raises TrainingError if they never fall.
+    `memory` is the decay of the moving average. Raises TrainingError if the losses never fall.
     """
     smooth, mean = [], 0.0
     for step, loss in enumerate(losses, start=1):
@@ -72,7 +72,7 @@ def suggest(rates: list[float], losses: list[float], *, memory: float = 0.9) -> 
     falls = [a - b for a, b in pairwise(smooth[: lowest + 1])]
     if not falls or max(falls) <= 0:
         raise TrainingError("The loss never fell: no learning rate can be suggested.")
-    # From the first step on the mean is rough; the fall is steady where many losses went into it.
+    # The moving average is noisy at first: skip as many steps as its memory is long.
     start = min(len(falls) - 1, round(1 / (1 - memory)))
     steepest = start + max(range(len(falls) - start), key=lambda i: falls[start + i])
     return RateCurve(rates, smooth, rates[steepest])
@@ -95,7 +95,7 @@ def plot(curve: RateCurve, file: Path) -> None:
 
 
 class _Unmeasured:
-    """A task without its validation."""
+    """A task with its validation switched off."""
 
     score = "score"
 

@@ -1,4 +1,4 @@
-"""Freezing: parameters that don't learn, and batch norm whose statistics don't move."""
+"""Freezing of parameters and of batch-norm statistics."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from zoo.errors import RecipeError, did_you_mean
 
 
 def freeze(module: nn.Module) -> None:
-    """Stop the learning of a module: its parameters and its batch norm's statistics.
+    """Freeze a module's parameters and its batch-norm statistics.
 
-    Survives `.train()` on the module and on anything that contains it.
+    They stay frozen after `.train()` on the module or on one that contains it.
     """
     module.requires_grad_(False)
     freeze_statistics(module)
 
 
 def freeze_statistics(module: nn.Module) -> None:
-    """Keep a module's batch norm in eval mode, whatever `.train()` says; its parameters learn."""
+    """Keep a module's batch norm in eval mode even after `.train()`; its parameters still learn."""
     for layer in _with_statistics(module):
         layer.eval()
         layer.train = MethodType(_stay, layer)  # type: ignore[method-assign]
 
 
 def unfreeze(module: nn.Module) -> None:
-    """Undo `freeze` and `freeze_statistics`; batch norm is then in the module's own mode."""
+    """Undo `freeze` and `freeze_statistics`; batch norm takes the module's mode."""
     module.requires_grad_(True)
     for layer in _with_statistics(module):
         vars(layer).pop("train", None)
@@ -37,9 +37,9 @@ def unfreeze(module: nn.Module) -> None:
 def train_only(
     model: nn.Module, modules: Sequence[str], *, frozen_statistics: Sequence[str] = ()
 ) -> None:
-    """Freeze all but the named modules (nothing if none is named), whatever was frozen before.
+    """Freeze all but the named modules, or nothing if none is named, whatever was frozen before.
 
-    frozen_statistics: modules whose batch norm keeps its statistics though they learn.
+    frozen_statistics: modules whose batch-norm statistics stay fixed while their parameters learn.
     Raises RecipeError for a module that the model does not have.
     """
     learning, steady = named(model, modules), named(model, frozen_statistics)
@@ -53,7 +53,7 @@ def train_only(
 
 
 def named(model: nn.Module, names: Sequence[str]) -> list[nn.Module]:
-    """Return the modules of these names; RecipeError for one that the model does not have."""
+    """Return the modules of these names; raise RecipeError for one that the model lacks."""
     known = dict(model.named_modules())
     for name in names:
         if name not in known:

@@ -1,4 +1,4 @@
-"""The training loop, for every task, on one CPU, one GPU or, with `accelerate launch`, many."""
+"""The training loop for every task, on a CPU, a GPU or, with `accelerate launch`, several."""
 
 from __future__ import annotations
 
@@ -36,13 +36,14 @@ from zoo.train.task import Task
 
 
 class Trainer:
-    """Trains a model by a recipe and keeps everything about the run in one folder:
+    """Trains a model by a recipe and keeps the run in one folder.
 
-    `last.pt` to resume from, `best/` (the averaged weights of the latest stage that did best on the
-    held-out data, for `zoo.load_model`), `history.json` (the curve) and TensorBoard's files.
+    The folder holds `last.pt` (the checkpoint to resume from), `best/` (the averaged weights with
+    the latest stage's best held-out score, for `zoo.load_model`), `history.json` (the training
+    curve) and TensorBoard's files.
 
-    Batch i is decided by the seed, i and the process's rank, and the learning rate by i, so a
-    resumed run takes the same steps as one that was never stopped.
+    The seed, the step and the process's rank determine each batch, and the step the learning rate,
+    so a resumed run takes the same steps as an uninterrupted one.
 
     Args:
         model: trained in place.
@@ -51,7 +52,7 @@ class Trainer:
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe, folder: Path) -> None:
-        self.accelerator = Accelerator(mixed_precision="no")  # autocast is visible below
+        self.accelerator = Accelerator(mixed_precision="no")  # autocast is set in _run_stage
         self.device: torch.device = self.accelerator.device
         self.recipe, self.folder = recipe, folder
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
@@ -60,23 +61,23 @@ class Trainer:
             multi_avg_fn=get_ema_multi_avg_fn(recipe.ema),  # type: ignore[no-untyped-call]
             use_buffers=True,
         )
-        named(self.model, recipe.optimizer.adam_modules)  # a typo would train it otherwise
+        named(self.model, recipe.optimizer.adam_modules)  # raises for a typo
         self.step = 0  # over all stages
         self.best = -math.inf
         self.history: list[dict[str, float]] = []
-        self.pending: list[Tensor] = []  # losses not yet looked at: reading each would stall a GPU
+        self.pending: list[Tensor] = []  # losses not yet read: reading each would stall a GPU
         self.optimizer_state: dict[str, Any] | None = None  # of the stage to resume
         self.checkpoint = folder / "last.pt"
 
     def fit(self, task: Task[Any], *, time_limit: float = math.inf, resume: bool = False) -> bool:
-        """Trains to the end of the last stage; returns False if `time_limit` seconds came first.
+        """Trains to the end of the last stage; returns False if stopped by `time_limit` (seconds).
 
         Raises:
-            TrainingError: a loss or weights that are not finite, nothing to resume from, a run in
-                the way or of another recipe.
+            TrainingError: the loss or the weights are not finite; `resume` finds no checkpoint, or
+                one of another recipe; without `resume`, the folder already holds a run.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.rglob(".*.part*"):  # of a killed process
+        for leftover in self.folder.rglob(".*.part*"):  # left by a killed process
             leftover.unlink(missing_ok=True)
         if resume:
             self._load()
@@ -117,7 +118,7 @@ class Trainer:
         train_only(self.model, stage.trainable, frozen_statistics=stage.frozen_statistics)
         optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr, ratios=ratios)
         if self.step == start:
-            self.best = -math.inf  # scores of two stages, of other sizes perhaps, don't compare
+            self.best = -math.inf  # scores of stages, perhaps at other sizes, aren't comparable
         if self.optimizer_state is not None and self.step > start:
             optimizer.load_state_dict(self.optimizer_state)
         model, optimizer = self.accelerator.prepare(self.model, optimizer)
@@ -135,7 +136,7 @@ class Trainer:
                 group["lr"] = group["initial_lr"] * factor
             generator.manual_seed(self._seed())
             inputs, targets = (x.to(self.device) for x in task.batch(stage, generator))
-            with autocast:  # the loss, too: it may hold a network of its own
+            with autocast:  # includes the loss, which may contain a network
                 loss = task.loss(forward(inputs).float(), targets)
             optimizer.zero_grad()
             self.accelerator.backward(loss)
@@ -159,7 +160,7 @@ class Trainer:
                 self._save(optimizer)
             if stop and self.step < end:
                 return False
-        self.accelerator.free_memory()  # lets go of the stage's wrappers
+        self.accelerator.free_memory()  # releases the stage's wrappers
         return True
 
     def _seed(self) -> int:
@@ -168,12 +169,12 @@ class Trainer:
         return (self.recipe.seed << 40) + self.step * processes + rank
 
     def _is_over(self, deadline: float) -> bool:
-        """Whether time is up for any process: all must stop at one step."""
+        """Whether time is up for any process, so that all stop at the same step."""
         late = torch.tensor(float(time.monotonic() > deadline), device=self.device)
         return bool(self.accelerator.reduce(late) > 0)
 
     def _mean_loss(self) -> float:
-        """Mean since the last call. The first loss that is not finite ends the run, everywhere."""
+        """Mean over processes since the last call; raises TrainingError for a non-finite loss."""
         losses: Tensor = self.accelerator.reduce(torch.stack(self.pending), "mean").cpu()
         self.pending = []
         if not losses.isfinite().all():
@@ -183,7 +184,7 @@ class Trainer:
         return losses.mean().item()
 
     def _check_weights(self, parameters: Iterable[Tensor]) -> None:
-        """A gradient can be infinite though the loss is not: such weights are never kept."""
+        """Raises TrainingError for non-finite weights, which a finite loss can still cause."""
         if not all(parameter.isfinite().all() for parameter in parameters):
             raise self._broken(f"The weights were no longer finite at step {self.step}")
 
@@ -235,7 +236,7 @@ class Trainer:
     def _load(self) -> None:
         state = load_checkpoint(self.checkpoint)
         recipe, earlier = self.recipe.model_dump(mode="json"), state["recipe"]
-        with suppress(ValidationError):  # keys that are newer than the run
+        with suppress(ValidationError):  # adds keys that are newer than the run
             earlier = type(self.recipe).model_validate(earlier).model_dump(mode="json")
         for key, value in earlier.items():
             if recipe.get(key) != value:

@@ -29,7 +29,7 @@ def trainable_parameters(model: nn.Module, modules: tuple[str, ...]) -> dict[str
 
 
 def lr_ratios(model: nn.Module, shares: Mapping[str, float]) -> dict[str, float]:
-    """Shares of the learning rate by parameter name, from those of the model's layer groups.
+    """Shares of the learning rate by parameter name, from `shares` by layer group.
 
     Raises:
         RecipeError: a group that the model does not have.
@@ -57,7 +57,7 @@ def make_optimizer(
 
     Args:
         parameters: by name.
-        ratios: share of `lr` by parameter name, 1 for those not named.
+        ratios: share of `lr` by parameter name; 1 for the others.
     """
     by_ratio: dict[float, dict[str, nn.Parameter]] = {}
     for name, parameter in parameters.items():
@@ -91,7 +91,7 @@ def make_optimizer(
 def parameter_groups(
     section: OptimizerSection, parameters: Mapping[str, nn.Parameter], *, lr: float
 ) -> list[dict[str, Any]]:
-    """Groups of one learning rate; for Muon what it orthogonalises, and what goes to its Adam."""
+    """Parameter groups; for Muon, the matrices that it orthogonalises and those left to Adam."""
     if section.name != "muon":
         return [{"params": list(parameters.values()), "lr": lr}]
     by_adam: list[nn.Parameter] = []
@@ -109,9 +109,9 @@ def parameter_groups(
 def rate_factor(stage: Stage, step: int) -> float:
     """Share of the full learning rate at `step` (from 0) of a stage.
 
-    "cosine" falls to zero after `warmup` linear steps; "onecycle" rises for the first 30 % of the
-    stage from 1/25 and falls to zero, both along a cosine (Smith & Topin, arXiv:1708.07120);
-    "exponential" rises over six decades to 1, to find a rate by (Smith, arXiv:1506.01186).
+    "cosine" falls to 0 and "constant" stays at 1, both after `warmup` linear steps; "onecycle"
+    rises from 1/25 for the first 30 % of the stage, then falls to 0, both along a cosine (Smith &
+    Topin, arXiv:1708.07120); "exponential" rises over six decades to 1, for `find_rate`.
     """
     if stage.schedule == "exponential":
         return float(10.0 ** (-6 * (1 - step / max(1, stage.steps - 1))))

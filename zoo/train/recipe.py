@@ -1,4 +1,4 @@
-"""Recipes: YAML files with a typed schema, in which an unknown key is an error."""
+"""Recipes: YAML files with a typed schema; an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from zoo.errors import RecipeError, did_you_mean
 
 
 class Section(BaseModel):
-    """Part of a recipe: immutable, and without any key that it does not know."""
+    """Part of a recipe: immutable; unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -22,7 +22,7 @@ class ModelSection(Section):
 
     `start` names weights to begin from, of this or of another network: registered ones
     ("srresnet_x2.psnr"), hf-hub:… or a folder that a run wrote. At least the share `min_copied` of
-    the parameters must come from there.
+    the parameters must be copied from there.
     """
 
     name: str
@@ -34,8 +34,8 @@ class ModelSection(Section):
 class OptimizerSection(Section):
     """An optimizer by name.
 
-    Muon orthogonalises the updates of weight matrices; what is none, and the modules named in
-    `adam_modules`, go to Adam at `adam_ratio` times the learning rate.
+    Muon orthogonalises the updates of weight matrices; all other parameters, and the modules in
+    `adam_modules`, use Adam at `adam_ratio` times the learning rate.
     """
 
     name: Literal["adam", "adamw", "muon"] = "adam"
@@ -48,10 +48,10 @@ class OptimizerSection(Section):
 class Stage(Section):
     """A stretch of training with its own optimizer and learning-rate schedule.
 
-    `trainable` names the modules that learn (all if empty); batch norm elsewhere keeps its
-    statistics, and so it does in the modules of `frozen_statistics`, whose parameters learn.
-    `lr_ratios` gives layer groups of the model (its `layer_groups()`) a share of `lr`, 1 to those
-    not named.
+    `batch` counts images per step and process. `trainable` names the modules that learn (all if
+    empty). Batch-norm statistics stay fixed in all other modules, and in those of
+    `frozen_statistics`, whose parameters learn. `lr_ratios` gives layer groups of the model (its
+    `layer_groups()`) a share of `lr`; the others have 1.
     """
 
     steps: int = Field(gt=0)
@@ -71,9 +71,10 @@ class Stage(Section):
 
 
 class Recipe(Section):
-    """What every recipe has; each task adds its data, loss and stages.
+    """The keys of every recipe; each task adds its data, loss and stages.
 
-    `ema` is the decay of the averaged weights, `clip` the largest norm of a gradient.
+    `ema` is the decay of the averaged weights, `clip` the largest gradient norm; the intervals
+    `*_every` are in steps.
     """
 
     model: ModelSection
@@ -102,8 +103,8 @@ def load_recipe(file: Path, schema: type[R]) -> R:
     """Reads a recipe file.
 
     Raises:
-        RecipeError: the file is missing, no YAML, or an entry does not fit; the first such entry
-            is named, with the nearest known key.
+        RecipeError: the file is missing or no YAML, or an entry does not fit; the message names
+            the first such entry and the nearest known key.
     """
     try:
         content = yaml.safe_load(file.read_text())
@@ -120,7 +121,7 @@ def load_recipe(file: Path, schema: type[R]) -> R:
 
 
 def describe(error: ValidationError, schema: type[BaseModel]) -> str:
-    """The first fault as one sentence."""
+    """The first validation error as one sentence."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     if first["type"] != "extra_forbidden":
@@ -131,7 +132,7 @@ def describe(error: ValidationError, schema: type[BaseModel]) -> str:
 
 
 def known_keys(schema: type[BaseModel], path: tuple[int | str, ...]) -> list[str]:
-    """Keys of the section that `path` leads to; sequences are looked through."""
+    """Keys of the section at `path`, in which indices into sequences are ignored."""
     for part in path:
         if isinstance(part, str):
             kind: Any = schema.model_fields[part].annotation

@@ -1,4 +1,4 @@
-"""Segmentation for the training loop: its recipe, its batches, its validation."""
+"""Segmentation for the training loop: recipe, batches and validation."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.train.recipe import Recipe, Section, Stage
 
 
 class SegStage(Stage):
-    """A stage with the side of its squares in pixels, and a length in steps or in epochs."""
+    """A stage on squares of `size` pixels a side; its length is in steps or in epochs."""
 
     size: int = Field(ge=SMALLEST)
     steps: int = Field(default=0, ge=0)
@@ -42,7 +42,7 @@ class AugmentationSection(Section):
 
 
 class SplitSection(Section):
-    """Who validates: the first `validation` groups by name, or fold number `fold` of `folds`.
+    """Which groups validate: the first `validation` by name, or fold number `fold` of `folds`.
 
     A group is a car, a subfolder or a single image. `held_out` others choose the checkpoints.
     """
@@ -79,7 +79,7 @@ class SegRecipe(Recipe):
 
 
 def smoke(recipe: SegRecipe) -> SegRecipe:
-    """The same recipe with two steps a stage and small squares, to run every line of it quickly."""
+    """The recipe with two steps per stage, small squares and random weights, for a smoke test."""
     stages = tuple(
         stage.model_copy(
             update={
@@ -109,8 +109,8 @@ def split_of(recipe: SegRecipe, pairs: list[Pair]) -> Split:
     """The recipe's split of a folder.
 
     Raises:
-        DataError: too few groups.
-        InputError: a fold that does not exist.
+        DataError: there are too few groups.
+        InputError: the fold does not exist.
     """
     section = recipe.split
     if section.folds is None:
@@ -119,7 +119,7 @@ def split_of(recipe: SegRecipe, pairs: list[Pair]) -> Split:
 
 
 def with_steps(recipe: SegRecipe, images: int) -> SegRecipe:
-    """The recipe with its epochs counted out in steps, for so many training images."""
+    """The recipe with epochs converted to steps, for this number of training images."""
     stages = (
         stage.model_copy(
             update={"steps": max(1, round(stage.epochs * images / stage.batch)), "epochs": 0}
@@ -132,20 +132,19 @@ def with_steps(recipe: SegRecipe, images: int) -> SegRecipe:
 
 
 class Segmentation:
-    """Batches from a folder of images and masks, and Dice on the held-out groups.
+    """The segmentation task: batches from a folder of images and masks, Dice on held-out groups.
 
     Squares of a stage's size are loaded when the stage draws its first batch. The held-out images
-    are measured at that size too, so that `score` is "dice_pooled@128" while 128 pixels are
-    trained.
+    are measured at that size too, so `score` is "dice_pooled@128" in a stage of 128 pixels.
 
     Args:
-        recipe: its epochs are counted out in `self.recipe`, which is the one to train by.
+        recipe: `self.recipe` is its copy with epochs converted to steps, to train by.
         folder: see `zoo.seg.data.folders.list_pairs`.
-        classes: of the network.
+        classes: number of the network's classes.
         cache: where resized copies are kept, see `resized_copies`.
 
     Raises:
-        DataError: a folder that can't be used or is too small for the split.
+        DataError: the folder can't be used or is too small for the split.
     """
 
     score: str
@@ -171,7 +170,7 @@ class Segmentation:
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Pooled Dice and accuracy over the held-out images, at the size in training."""
+        """Pooled Dice and accuracy over the held-out images at the stage's size."""
         model.image_size = self.size  # type: ignore[assignment]  # saved with the weights
         device = self.held_out.device
         half = torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")

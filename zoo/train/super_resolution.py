@@ -1,4 +1,4 @@
-"""Super-resolution for the training loop: its recipe, its batches, its validation."""
+"""Super-resolution for the training loop: recipe, batches and validation."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from zoo.sr.losses.feature_nets import lesson_net, normalised_vgg19
 from zoo.sr.losses.pixel import PIXEL_LOSSES, Loss
 from zoo.sr.measure.metrics import psnr_y
 from zoo.train.recipe import Recipe, Section, Stage
+from zoo.train.teacher import TeacherSection, blend, folder_for, make_targets, with_teacher
 
 
 class SRStage(Stage):
-    """A stage with the side of its input patches in pixels, and the number of random places that
-    each is chosen from, see `zoo.sr.data.pairs.PairedPatches.batch`.
+    """A stage on input patches of `patch` pixels a side, each chosen among `candidates` random
+    places, see `zoo.sr.data.pairs.PairedPatches.batch`.
     """
 
     patch: int = Field(gt=0)
@@ -43,7 +44,9 @@ class FeatureSection(Section):
     """
 
     net: Literal["vgg16_bn", "vgg19_normalised"] = "vgg16_bn"
-    weights: str | None = Field(default="default", exclude=True)  # where a file lies is no recipe
+    weights: str | None = Field(
+        default="default", exclude=True
+    )  # a path is no part of a recipe
     layers: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
     pixel: float = Field(default=0.01, ge=0)
     style: float = Field(default=0.0, ge=0)
@@ -51,8 +54,8 @@ class FeatureSection(Section):
     excess: float = Field(default=0.0, ge=0)
 
     def build(self, scale: int) -> FeatureLoss:
-        """The loss for enlarging by `scale`; WeightsError where its network can't be had."""
-        own = self.net == "vgg19_normalised"  # this one normalises its input itself
+        """The loss for enlarging by `scale`; raises WeightsError if its network can't be had."""
+        own = self.net == "vgg19_normalised"  # normalises its input itself
         if own and self.weights == "default":
             raise RecipeError("vgg19_normalised needs a file: --feature-weights FILE.")
         return FeatureLoss(
@@ -71,9 +74,9 @@ class FeatureSection(Section):
 class SRRecipe(Recipe):
     """A recipe for super-resolution.
 
-    Every `len(photographs) / held_out`-th photograph is set aside to choose the best weights by: by
-    PSNR, or with the loss "feature" by that loss. `shrunk` adds copies of all photographs with so
-    much of their sides: more detail in a patch, and fewer traces of JPEG.
+    Every `len(photographs) / held_out`-th photograph is held out. The best weights have the highest
+    PSNR on these, or with the loss "feature" the lowest loss. `shrunk` adds copies of all
+    photographs with their sides scaled by each factor: more detail per patch, fewer JPEG artefacts.
     """
 
     stages: tuple[SRStage, ...] = Field(min_length=1)
@@ -81,10 +84,11 @@ class SRRecipe(Recipe):
     feature: FeatureSection = FeatureSection()
     held_out: int = Field(default=24, gt=0)
     shrunk: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
+    teacher: TeacherSection | None = None
 
 
 def smoke(recipe: SRRecipe) -> SRRecipe:
-    """The same recipe with two steps a stage and small patches, to run every line of it quickly."""
+    """The recipe with two steps per stage, small patches and random weights, for a smoke test."""
     stages = tuple(
         stage.model_copy(update={"steps": 2, "batch": 2, "patch": 24, "warmup": 0})
         for stage in recipe.stages
@@ -97,16 +101,17 @@ def smoke(recipe: SRRecipe) -> SRRecipe:
         "validate_every": 2,
         "checkpoint_every": 1,
         "model": recipe.model.model_copy(update={"start": None}),
+        "teacher": None,
         "feature": recipe.feature.model_copy(update={"weights": None}),
     }
     return recipe.model_copy(update=changes)
 
 
 def split_held_out(files: Sequence[Path], count: int) -> tuple[list[Path], list[Path]]:
-    """Photographs to train on and to set aside: evenly spread over the sorted names.
+    """Splits photographs into (training, held out); the held-out ones are evenly spaced.
 
     Raises:
-        DataError: nothing would be left to train on.
+        DataError: nothing is left to train on.
     """
     if len(files) <= count:
         raise DataError(f"{len(files)} photographs are too few to set {count} aside.")
@@ -116,7 +121,7 @@ def split_held_out(files: Sequence[Path], count: int) -> tuple[list[Path], list[
 
 
 def centre(pair: Pair, scale: int, side: int) -> Pair:
-    """The middle of a pair, at most `side` target pixels wide and high."""
+    """The centre of a pair, at most `side` target pixels wide and high."""
     size = side // scale
     top, left = (max(0, (length - size) // 2) for length in pair.input.shape[:2])
     target = pair.target[top * scale : (top + size) * scale, left * scale : (left + size) * scale]
@@ -124,7 +129,7 @@ def centre(pair: Pair, scale: int, side: int) -> Pair:
 
 
 def storage(pairs: Sequence[Pair], device: torch.device | str) -> torch.device:
-    """Where the pixels go: to the training device if they take at most half of what is free."""
+    """Where the pixels go: the training device if they fit in half of its free memory, else CPU."""
     device = torch.device(device)
     needed = sum(pair.target.nbytes + pair.input.nbytes for pair in pairs)
     if device.type == "cuda" and needed > torch.cuda.mem_get_info(device)[0] // 2:
@@ -133,15 +138,20 @@ def storage(pairs: Sequence[Pair], device: torch.device | str) -> torch.device:
 
 
 class SuperResolution:
-    """Batches from a folder of photographs, their loss, and luma PSNR on held-out photographs.
+    """The super-resolution task: batches from a folder of photographs, a loss, held-out luma PSNR.
 
     Args:
-        recipe: loss, stages and the number of photographs set aside.
+        recipe: loss, stages and the number of photographs held out.
         folder: photographs.
-        scale: the network's.
-        device: the one that trains.
-        degrade: makes a photograph's input; the protocol's bicubic `imresize` if left out.
+        scale: the network's factor of enlargement.
+        device: where the network trains.
+        degrade: makes a photograph's input; by default the protocol's bicubic `imresize`.
         inputs: folder of ready-made inputs under the photographs' names, instead of `degrade`.
+
+    Raises:
+        DataError: a file can't be used, photographs are too few, or one is smaller than a patch.
+        RecipeError: `shrunk` comes with `inputs`, or the feature loss lacks its file.
+        cache: folder in which results of the recipe's teacher are kept.
     """
 
     def __init__(
@@ -153,16 +163,28 @@ class SuperResolution:
         device: torch.device | str,
         degrade: Degradation = bicubic_downscale,
         inputs: Path | None = None,
+        cache: Path | None = None,
     ) -> None:
         if recipe.shrunk and inputs is not None:
             raise RecipeError("shrunk copies have no ready-made inputs: leave out one of the two.")
         train, held_out = split_held_out(list_images(folder, recursive=False), recipe.held_out)
+        shares = (1.0, *recipe.shrunk)
+        taught = None
+        if recipe.teacher is not None:
+            if inputs is not None or cache is None:
+                raise RecipeError("A teacher needs a cache folder, and makes its inputs itself.")
+            taught = make_targets(
+                recipe.teacher, train, scale=scale, shares=shares, degrade=degrade, cache=cache
+            )
         pairs: list[Pair] = []
         self.held_out: list[Pair] = []
         with ThreadPoolExecutor() as pool:
-            for share in (1.0, *recipe.shrunk):
+            for share in shares:
                 load = partial(load_pair, scale=scale, degrade=degrade, inputs=inputs, share=share)
-                pairs += pool.map(load, train)
+                loaded = pool.map(load, train)
+                if taught is not None:
+                    loaded = map(partial(with_teacher, folder=folder_for(taught, share)), loaded)
+                pairs += loaded
                 self.held_out += (centre(pair, scale, 256) for pair in pool.map(load, held_out))
         self.patches = PairedPatches(pairs, scale=scale, device=storage(pairs, device))
         self.patches.check_patch(max(stage.patch for stage in recipe.stages))
@@ -170,8 +192,9 @@ class SuperResolution:
         self.measure_by(recipe)
 
     def measure_by(self, recipe: SRRecipe) -> None:
-        """Take a recipe's loss; the photographs stay, so that a study reads them once."""
+        """Switch to a recipe's loss and keep the photographs, so that a study reads them once."""
         self.measure: Loss
+        self.teacher_share = recipe.teacher.share if recipe.teacher else 0.0
         if recipe.loss == "feature":
             self.measure = recipe.feature.build(self.scale).to(self.device)
             self.score = "minus_feature_loss"
@@ -182,12 +205,14 @@ class SuperResolution:
         return self.patches.batch(stage.batch, stage.patch, generator, candidates=stage.candidates)
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if self.teacher_share:
+            return blend(self.measure, prediction, target, self.teacher_share)
         return self.measure(prediction, target)
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Over the middles (256×256) of the held-out photographs and their shrunk copies: mean luma
-        PSNR in dB, and the feature loss with its sign turned where that is what is trained.
+        """Mean luma PSNR in dB over the centres (256×256) of the held-out photographs and their
+        shrunk copies; with the feature loss, also its negative.
         """
         scores: dict[str, list[float]] = {"psnr_y": []}
         for pair in self.held_out:

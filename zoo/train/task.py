@@ -1,4 +1,4 @@
-"""What the training loop needs to know of a job."""
+"""The interface between the training loop and a task."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ S = TypeVar("S", bound=Stage, contravariant=True)
 
 
 class Task(Protocol[S]):
-    """Batches, their loss and a measure.
+    """A training task: batches, their loss and validation metrics.
 
-    `score` is the metric that picks the best weights; it may be another one in each stage.
+    `score` names the metric that chooses the best weights; it may change between stages.
     """
 
     score: str
 
     def batch(self, stage: S, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Inputs and targets, decided by the generator's state alone."""
+        """Inputs and targets, determined by the generator's state alone."""
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """A scalar."""
+        """The loss of a float32 prediction, a scalar."""
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Metrics of a model in eval mode, higher is better."""
+        """Metrics of a model in eval mode; a higher `score` is better."""

@@ -1,4 +1,4 @@
-"""Weights from one network into another: what fits is copied, and what does not is named."""
+"""Copying weights between networks: entries that fit are copied, the others reported."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ class TransferReport:
 def transfer_weights(
     source: nn.Module, target: nn.Module, *, min_copied: float = 0.5
 ) -> TransferReport:
-    """Copies every entry whose name and shape agree, as the lesson grows its x4 net out of x2.
+    """Copies every entry whose name and shape agree, as the lesson makes its ×4 net from ×2.
 
     Args:
         source: left unchanged.
         target: changed in place; unchanged when this raises.
-        min_copied: least share of the target's parameters that must be covered.
+        min_copied: smallest share of the target's parameters that must be copied, in [0, 1].
 
     Raises:
         WeightsError: less than `min_copied` would be copied.

@@ -12,19 +12,18 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Turns, flips and relights every image of a batch by its own draw, its mask along with it.
+    """Rotates, flips and relights each image of a batch independently, and its mask along with it.
 
-    The turn and flip are one `grid_sample` over the batch, images bilinear and masks nearest, as
-    torchvision's v2 transforms treat tv_tensors (`F.rotate` of an Image and a Mask gives the same
-    pixels, which a test holds). Theirs take one angle a call, drawn from the global generator, and
-    fill corners with black: here a batch has as many angles as images on any device at the cost of
-    one call, its own generator decides all, and corners are mirrored, as in the lesson.
+    Rotation and flip are one `grid_sample` over the batch, bilinear for images and nearest for
+    masks. torchvision's v2 `F.rotate` gives the same pixels (tested), but its transforms draw one
+    angle per call from the global generator and fill corners with black. Here each image has its
+    own angle, `generator` determines all draws, and corners are mirrored, as in the lesson.
 
     Args:
-        rotation: greatest angle in degrees, either way.
-        flip: left to right for half of the images.
-        lighting: greatest change of brightness (as a share of full range) and of contrast (as a
-            factor around the image's mean).
+        rotation: largest angle in degrees, in either direction.
+        flip: whether to mirror half of the images left to right.
+        lighting: largest change of brightness (as a share of the full range) and of contrast (as
+            a factor about the image's mean).
     """
 
     rotation: float = 4.0
@@ -34,9 +33,9 @@ class Augmentation:
     def __call__(
         self, images: Tensor, masks: Tensor, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """Float squares `[N, C, S, S]` in [0, 1] and class numbers `[N, S, S]`, to the same.
+        """Float squares `[N, C, S, S]` in [0, 1] and class numbers `[N, S, S]` → the same shapes.
 
-        The state of `generator` decides all.
+        The state of `generator` alone determines the result.
         """
 
         def symmetric(limit: float) -> Tensor:
@@ -53,11 +52,12 @@ class Augmentation:
 
 
 def turn(images: Tensor, masks: Tensor, angle: Tensor, mirror: Tensor) -> tuple[Tensor, Tensor]:
-    """Turns squares counter-clockwise about their middle, then mirrors where `mirror` is -1.
+    """Rotates squares counter-clockwise about their centres, then mirrors where `mirror` is -1.
 
     Args:
-        images, masks: `[N, C, S, S]` float and `[N, S, S]` of whole numbers below 2**24.
-        angle, mirror: `[N]`, in radians; 1 or -1.
+        images, masks: float `[N, C, S, S]`, and `[N, S, S]` of integers below 2**24.
+        angle: `[N]` in radians.
+        mirror: `[N]` of 1 and -1.
     """
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     rows = torch.stack([mirror * cos, -sin, zero, mirror * sin, cos, zero], dim=1)
@@ -69,7 +69,7 @@ def turn(images: Tensor, masks: Tensor, angle: Tensor, mirror: Tensor) -> tuple[
 
 
 def relight(images: Tensor, shift: Tensor, contrast: Tensor) -> Tensor:
-    """`[N, C, H, W]` stretched about each image's mean, shifted, and clamped to [0, 1]."""
+    """Scales `[N, C, H, W]` about each image's mean, adds the shift and clamps to [0, 1]."""
     mean = images.mean(dim=(1, 2, 3), keepdim=True)
     factor = contrast.view(-1, 1, 1, 1)
     return ((images - mean) * factor + mean + shift.view(-1, 1, 1, 1)).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""Images and masks of one square size in memory or on the GPU, from which batches are cut.
+"""Images and masks of one square size, in memory or on the GPU, and batches drawn from them.
 
 pairs = list_pairs(folder)
 split = lesson_split(pairs)
@@ -23,14 +23,17 @@ from zoo.seg.data.augment import Augmentation
 class MaskedImages:
     """Images with their masks, kept decoded as uint8.
 
-    On a GPU with room to spare they lie in its memory, and a batch is a gather and one sampling
-    there. Else they stay where they are, for instance mapped from the cache's files, and only the
-    batch moves: 5,088 pairs take 0.3 GB at 128 pixels a side, 5 GB at 512.
+    A GPU keeps all of them if they take at most half of its free memory; a batch is then a gather
+    on the GPU. Otherwise they stay where they are, e.g. memory-mapped from the cache, and only the
+    batch is copied. 5,088 pairs take 0.3 GB at 128 pixels a side, 5 GB at 512.
 
     Args:
         images, masks: `[N, 3, S, S]` and `[N, S, S]`, uint8, see `resized_copies`.
-        rows: which of them belong to this set, all if None.
-        device: where batches are wanted.
+        rows: indices of those that belong to this set; all if None.
+        device: where batches are returned.
+
+    Raises:
+        DataError: there are no rows.
     """
 
     def __init__(
@@ -58,12 +61,12 @@ class MaskedImages:
     def batch(
         self, size: int, generator: torch.Generator, *, augmentation: Augmentation | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Random images, each drawn from all of the set, with their masks.
+        """Random images with their masks, drawn with replacement.
 
         Args:
             size: images in the batch.
-            generator: its state decides all.
-            augmentation: none if None.
+            generator: its state alone determines the batch.
+            augmentation: applied to the batch; none if None.
 
         Returns:
             `[size, 3, S, S]` float32 in [0, 1] and class numbers `[size, S, S]` uint8.
@@ -73,7 +76,7 @@ class MaskedImages:
         return augmentation(images, masks, generator) if augmentation else (images, masks)
 
     def in_order(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in batches of `size`, the last one perhaps smaller; shapes as in `batch`."""
+        """All images in batches of `size`; the last may be smaller. Shapes are as in `batch`."""
         for start in range(0, len(self), size):
             yield self._pick(torch.arange(start, min(start + size, len(self))))
 
@@ -83,5 +86,5 @@ class MaskedImages:
 
 
 def fits(size: int, device: torch.device) -> bool:
-    """Whether a GPU has twice as many bytes free, so that half are left to training."""
+    """Whether `size` bytes are at most half of a GPU's free memory; the rest is for training."""
     return device.type == "cuda" and 2 * size <= torch.cuda.mem_get_info(device)[0]

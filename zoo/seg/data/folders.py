@@ -1,4 +1,4 @@
-"""Folders of images and masks: which file belongs to which, and what is wrong with them."""
+"""Folders of images and masks: matching the files and finding faulty ones."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LAYOUTS = "train/ with train_masks/ or train_masks.csv (Kaggle's Carvana), or im
 
 
 class Runs(NamedTuple):
-    """A mask that is a row of a table."""
+    """A mask given as run lengths in a row of a table."""
 
     table: Path
     text: str
@@ -32,7 +32,7 @@ class Runs(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask. Pairs of one group never stand on both sides of a split."""
+    """An image and its mask. A split never separates pairs of one group."""
 
     image: Path
     mask: Path | Runs
@@ -44,11 +44,12 @@ def list_pairs(folder: Path) -> list[Pair]:
 
     Two layouts are known: `train/` with `train_masks/NAME_mask.gif` or, without that folder, with
     the run lengths of `train_masks.csv`; and `images/` with `masks/`. A mask has its image's name,
-    with or without `_mask`, and any suffix; both may lie in equal subfolders. A group is a car in
-    Kaggle's layout (the name up to its last underscore), elsewhere a subfolder, or a single image.
+    with or without `_mask`, and any suffix; both may lie in subfolders of equal names. A group is a
+    car in Kaggle's layout (the name up to its last underscore), elsewhere a subfolder or, outside
+    of subfolders, a single image.
 
     Raises:
-        DataError: another layout, an image without a mask, a mask without an image, or two of one
+        DataError: the layout is another, an image or a mask lacks its partner, or two files share a
             name.
     """
     pairs, problems = match(folder)
@@ -59,10 +60,12 @@ def list_pairs(folder: Path) -> list[Pair]:
 
 
 def find_problems(folder: Path, *, classes: int = 1, allow_empty: bool = False) -> list[str]:
-    """Reads every file of a folder; a sentence for each that is missing, unreadable or misfit.
+    """Reads every file of a folder; returns a sentence for each missing, unreadable or misfit one.
+
+    classes, allow_empty: see `load_pair`.
 
     Raises:
-        DataError: another layout than `list_pairs` knows.
+        DataError: the layout is not one that `list_pairs` knows.
     """
     pairs, problems = match(folder)
     look = partial(problem_of, classes=classes, allow_empty=allow_empty)
@@ -85,12 +88,12 @@ def load_pair(
     """Reads a pair: RGB `[H, W, 3]` uint8 and class numbers `[H, W]` uint8.
 
     Args:
-        pair: grey images become three equal channels, 16 bits become 8, alpha is dropped.
+        pair: a grey image gets three equal channels, 16 bits become 8, alpha is dropped.
         classes: see `read_mask`.
         allow_empty: whether a mask of one class may be all background.
 
     Raises:
-        DataError: names the file that is missing, unreadable, empty or of another size.
+        DataError: a file is missing, unreadable, empty or of another size; it is named.
     """
     image = read_rgb(pair.image)
     height, width = image.shape[:2]
@@ -117,14 +120,14 @@ def load_pair(
 def load_resized(
     pair: Pair, size: int, *, classes: int = 1, allow_empty: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """`load_pair`, squashed to a square: `[3, size, size]` and `[size, size]`, uint8."""
+    """Like `load_pair`, but squashed to a square: `[3, size, size]` and `[size, size]`, uint8."""
     image, mask = load_pair(pair, classes=classes, allow_empty=allow_empty)
     square = (size, size)
     return resize_image(image, square).transpose(2, 0, 1), resize_mask(mask, square)
 
 
 def read_captions(folder: Path) -> dict[str, str]:
-    """What `metadata.csv` says of each car, e.g. {"0004d4463b50": "2014 Acura TL"}, if it is there.
+    """Names of cars by id from `metadata.csv`, e.g. {"0004d4463b50": "2014 Acura TL"}, or {}.
 
     Raises:
         DataError: the file lacks one of its columns.
@@ -141,7 +144,7 @@ def read_captions(folder: Path) -> dict[str, str]:
 
 
 def match(folder: Path) -> tuple[list[Pair], list[str]]:
-    """Pairs, and a sentence for every file without a partner."""
+    """Pairs, and a sentence for every file that lacks a partner or repeats a name."""
     kaggle = (folder / "train").is_dir()
     images = folder / ("train" if kaggle else "images")
     masks = folder / ("train_masks" if kaggle else "masks")
@@ -168,7 +171,7 @@ def match(folder: Path) -> tuple[list[Pair], list[str]]:
 
 
 def by_key(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """Files by what image and mask share, `subfolder/name`, and a sentence for each double."""
+    """Files by the key of image and mask, `subfolder/name`, and a sentence for each duplicate."""
     files: dict[str, Path] = {}
     problems = []
     try:

@@ -1,4 +1,4 @@
-"""Mask files of any kind, as class numbers."""
+"""Reading of mask files as class numbers."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ BLACK_AND_WHITE = {(0, 0, 0), (255, 255, 255)}
 
 
 def read_mask(file: Path, *, classes: int = 1) -> NDArray[np.uint8]:
-    """A mask file as `[H, W]` uint8, upright.
+    """Reads a mask file as uint8 `[H, W]`, turned upright by its EXIF orientation.
 
     One class: 0 is background, 1 foreground; the file holds 0 and 1, or 0 and 255. A palette of
-    black and white counts by its colours, as a viewer shows them; any other by its indices.
+    black and white is read by its colours, as a viewer shows them; any other by its indices.
     More classes: the file holds the numbers 0 .. classes - 1 (a palette image its indices).
     RGB with equal channels counts as grey; alpha is ignored.
 
     Raises:
-        DataError: the file is unreadable or holds anything else; the values found are named.
+        DataError: the file is unreadable or holds other values, which the message names.
     """
     try:
         with Image.open(file) as image:
@@ -42,7 +42,7 @@ def read_mask(file: Path, *, classes: int = 1) -> NDArray[np.uint8]:
 
 
 def read_levels(image: Image.Image, classes: int) -> NDArray[np.generic] | None:
-    """The numbers `[H, W]` that an image stores; None where its channels differ."""
+    """The numbers `[H, W]` that an image stores; None if its channels differ."""
     if image.mode == "P":
         shown = image.convert("RGB").getcolors(2) if classes == 1 else None
         by_colour = shown is not None and {colour for _, colour in shown} <= BLACK_AND_WHITE
@@ -55,7 +55,7 @@ def read_levels(image: Image.Image, classes: int) -> NDArray[np.generic] | None:
 
 
 def to_classes(levels: NDArray[np.generic], file: Path, classes: int) -> NDArray[np.uint8]:
-    """Class numbers of stored levels; DataError names the file and the values it holds."""
+    """Class numbers of stored levels; raises DataError for levels that are no class."""
     values = np.unique(levels).tolist()
     if classes > 1 and set(values) <= set(range(classes)):
         return levels.astype(np.uint8)

@@ -1,8 +1,8 @@
-"""Images and masks at another size, the same way for training, measuring and predicting.
+"""Resizing of images and masks, the same for training, measuring and predicting.
 
-Images: bilinear, the triangle widened by the factor where it shrinks (antialiased), as in
-`F.interpolate(mode="bilinear", antialias=True)`. Masks: the nearest pixel, counted from pixel
-centres ("nearest-exact"), so that a class is never mixed with another.
+Images are resized bilinearly; to shrink, the triangle filter is widened (antialiasing), as in
+`F.interpolate(mode="bilinear", antialias=True)`. Masks take the nearest pixel, by pixel centres
+("nearest-exact"), so that classes never mix.
 """
 
 from __future__ import annotations

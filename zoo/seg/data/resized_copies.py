@@ -1,4 +1,4 @@
-"""Resized copies of a folder of pairs, kept on disk: decoding is the slow part of small sizes."""
+"""Resized copies of a folder of pairs, cached on disk because decoding dominates small sizes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.errors import DataError
 from zoo.seg.data.folders import Pair, Runs, load_resized
 from zoo.store.download import cache_folder
 
-VERSION = 1  # to be raised when the same files would give other pixels
+VERSION = 1  # raise it when the same files give other pixels
 CHUNK = 64  # pairs decoded before they are written
 
 Copies = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -37,23 +37,23 @@ def resized_copies(
 ) -> Copies:
     """All pairs of a folder as squares, from the cache, which is built if need be.
 
-    A copy belongs to the names, sizes and times of change of its files: after a change it is built
-    anew and the old one deleted. It appears whole or not at all; of several processes that want it
-    at once, one builds and the others wait.
+    The cache key holds the names, sizes and modification times of the files: after a change the
+    copy is rebuilt and the old one deleted. A copy appears whole or not at all; if several
+    processes want it at once, one builds it and the others wait.
 
     Args:
-        folder: what the pairs were listed from; one copy of it is kept a size.
-        pairs: all that `list_pairs` gave, not a part of them: a split picks rows of the copy.
+        folder: the folder of the pairs; one copy is kept per size and number of classes.
+        pairs: all pairs that `list_pairs` returned; a split selects rows of the copy.
         size: side of the squares in pixels.
         classes, allow_empty: see `load_pair`.
         cache: where copies are kept, by default `resized/` in zoo's cache folder.
 
     Returns:
-        Images `[N, 3, size, size]` and masks `[N, size, size]`, uint8, mapped into memory: pages
-        are read when touched and shared between processes; writing to them changes no file.
+        Images `[N, 3, size, size]` and masks `[N, size, size]`, uint8, memory-mapped: pages are
+        read on access and shared between processes; writing to them changes no file.
 
     Raises:
-        DataError: a pair that can't be used, or a cache that can't be written.
+        DataError: a pair can't be used, or the cache can't be written.
     """
     root = cache_folder() / "resized" if cache is None else cache
     place = root / f"{folder.resolve().name}-{size}-{digest(folder.resolve(), classes)}"
@@ -85,18 +85,18 @@ def digest(*parts: object) -> str:
 
 
 def state_of(source: Path | Runs, folder: Path) -> tuple[object, ...]:
-    """What tells a file, or a row of a table, from its earlier self."""
+    """What changes whenever a file, or a row of a table, changes."""
     if isinstance(source, Runs):
         return (source.text,)
     try:
         state = source.stat()
     except OSError:
-        return (source,)  # reading it will say what is wrong
+        return (source,)  # reading it later reports the error
     return source.relative_to(folder).as_posix(), state.st_size, state.st_mtime_ns
 
 
 def open_copies(entry: Path, count: int, size: int) -> Copies | None:
-    """The copies in a folder, or None if they are not there or not whole."""
+    """The copies in a folder, or None if they are missing or incomplete."""
     try:
         images = np.load(entry / "images.npy", mmap_mode="c")
         masks = np.load(entry / "masks.npy", mmap_mode="c")
@@ -109,7 +109,7 @@ def open_copies(entry: Path, count: int, size: int) -> Copies | None:
 def write_copies(
     squares: Iterator[Copies] | tqdm[Copies], folder: Path, count: int, size: int
 ) -> None:
-    """Writes images.npy and masks.npy pair by pair. (A full disk kills who writes through mmap.)"""
+    """Writes images.npy and masks.npy pair by pair; through mmap, a full disk would kill us."""
     header = {"descr": "|u1", "fortran_order": False}
     with (folder / "images.npy").open("wb") as images, (folder / "masks.npy").open("wb") as masks:
         np.lib.format.write_array_header_1_0(images, {**header, "shape": (count, 3, size, size)})
@@ -121,10 +121,10 @@ def write_copies(
 
 @contextmanager
 def replacing_all(entry: Path) -> Iterator[Path]:
-    """A temporary folder that becomes `entry`, and its parent's only folder, if the block succeeds.
+    """A temporary folder that is renamed to `entry` if the block succeeds.
 
-    What was there before, of an earlier state or of a killed process, is deleted first, so that
-    two copies never need their space on the disk at once.
+    All other folders beside `entry`, of earlier states or of killed processes, are deleted first,
+    so that the disk never holds two copies.
     """
     for folder in entry.parent.iterdir():
         if folder.is_dir():  # all but the lock

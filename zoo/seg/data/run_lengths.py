@@ -1,7 +1,7 @@
 """Masks as run lengths, in the convention of Kaggle's Carvana Image Masking Challenge.
 
-"3 2 9 1": two pixels from the third on, one pixel at the ninth. Pixels are counted from 1, row by
-row from the top, each row from the left. (Other competitions count column by column: transpose.)
+"3 2 9 1" is two pixels from the third on and one pixel at the ninth. Pixels are counted from 1, row
+by row from the top, each row from the left. (Other competitions count column by column: transpose.)
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoo.errors import DataError, InputError
 
 
 def encode_runs(mask: NDArray[np.uint8]) -> str:
-    """A mask `[H, W]`, 0 = background and anything else foreground, as "start length start ..."."""
+    """Encodes a mask `[H, W]`, 0 = background, all else foreground, as "start length start ..."."""
     inside = np.concatenate([[0], mask.ravel() != 0, [0]]).astype(np.int8)
     steps = np.diff(inside)
     starts, ends = np.flatnonzero(steps == 1), np.flatnonzero(steps == -1)
@@ -24,14 +24,14 @@ def encode_runs(mask: NDArray[np.uint8]) -> str:
 
 
 def decode_runs(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
-    """The mask `[H, W]`, 0 and 1, of a text of runs; the empty text is an empty mask.
+    """Decodes runs into a mask, uint8 `[H, W]` of 0 and 1; an empty text is an empty mask.
 
     Args:
         text: runs in order, as `encode_runs` writes them.
         shape: height and width.
 
     Raises:
-        InputError: no pairs of positive whole numbers, runs that overlap, or that leave the image.
+        InputError: `text` holds no pairs of positive integers, or runs overlap or leave the image.
     """
     height, width = shape
     try:
@@ -55,7 +55,7 @@ def decode_runs(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
 
 
 def read_runs(file: Path) -> dict[str, str]:
-    """The table `train_masks.csv` (columns img, rle_mask): runs by the image's name without suffix.
+    """Reads `train_masks.csv` (columns img, rle_mask): runs by the image's name without suffix.
 
     Raises:
         DataError: the file can't be read or has other columns.

@@ -1,4 +1,4 @@
-"""Who trains, who chooses checkpoints, who is measured: always whole groups (cars)."""
+"""Splits into training, held-out and validation pairs, always by whole groups (cars)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from zoo.seg.data.folders import Pair, groups_of
 class Split:
     """Row numbers in the list of pairs.
 
-    train: to learn from. held_out: to choose checkpoints by. validation: for the final figure.
+    train: to learn from. held_out: to choose checkpoints. validation: for the final measurement.
     """
 
     train: list[int]
@@ -22,24 +22,24 @@ class Split:
 
 
 def lesson_split(pairs: Sequence[Pair], *, validation: int = 63, held_out: int = 20) -> Split:
-    """The lesson's split: the first groups by name validate, here 63 cars (1,008 photographs).
+    """The lesson's split: the first groups by name validate, 63 cars (1,008 photographs).
 
     Of the others, the last `held_out` are set aside for choosing checkpoints.
 
     Raises:
-        DataError: nothing would be left to train on.
+        DataError: no group is left to train on.
     """
     return by_groups(pairs, groups_of(pairs)[:validation], held_out=held_out)
 
 
 def k_fold(pairs: Sequence[Pair], *, folds: int, fold: int, held_out: int = 20) -> Split:
-    """Fold number `fold` of `folds`: a stretch of the sorted groups validates.
+    """Fold number `fold` (from 0) of `folds`: a contiguous part of the sorted groups validates.
 
     Of the others, the last `held_out` are set aside for choosing checkpoints.
 
     Raises:
-        InputError: a fold that does not exist.
-        DataError: fewer groups than folds, or nothing left to train on.
+        InputError: the fold does not exist.
+        DataError: there are fewer groups than folds, or no group is left to train on.
     """
     if not 0 <= fold < folds:
         raise InputError(f"Of {folds} folds there are numbers 0 to {folds - 1}, not {fold}.")
@@ -51,7 +51,7 @@ def k_fold(pairs: Sequence[Pair], *, folds: int, fold: int, held_out: int = 20) 
 
 
 def by_groups(pairs: Sequence[Pair], validation: Collection[str], *, held_out: int) -> Split:
-    """A split whose validation groups are given."""
+    """The split with these validation groups; raises DataError if none is left to train on."""
     others = [group for group in groups_of(pairs) if group not in validation]
     if len(others) <= held_out:
         raise DataError(

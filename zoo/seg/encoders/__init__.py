@@ -1,1 +1,1 @@
-"""Any network as a pyramid of feature maps."""
+"""Encoders: any network as a pyramid of feature maps."""

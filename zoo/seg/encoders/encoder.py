@@ -1,4 +1,4 @@
-"""Encoders: any network's feature maps as a pyramid, whose strides are powers of 2.
+"""Encoders: any network's feature maps as a pyramid with strides that are powers of 2.
 
 encoder = make_encoder("convnext_tiny", weights="default")  # timm's names
 encoder = make_encoder("torchvision:resnet34")
@@ -25,8 +25,8 @@ from zoo.seg.encoders.torchvision_trunks import torchvision_trunk
 from zoo.seg.encoders.trunks import Chain, Trunk, own_trunk
 from zoo.store.download import reason_of
 
-# Images are padded to multiples of the first of these that the network takes. 112 suits patches of
-# 14 pixels, the network's own size (tried last) windows that are a fixed part of it.
+# Images are padded to a multiple of the first of these that the network accepts. 112 suits patches
+# of 14 pixels; the network's own size, tried last, suits windows that are a fixed fraction of it.
 _MULTIPLES = (32, 64, 112, 128)
 
 
@@ -39,27 +39,27 @@ class Level(NamedTuple):
 
 
 class Encoder(nn.Module):
-    """The feature maps of an image, from shallow to deep.
+    """Maps images to feature maps, from shallow to deep.
 
-    The trunk is run once, at construction, to see what maps it makes. Of several maps with one
-    stride the deepest is kept; a map that isn't exactly 1/stride of the image (patches of 14
-    pixels, convolutions without padding) is resampled to it. A network whose maps are all of one
-    stride, such as a plain transformer, has its last three resampled to a pyramid (Li et al.,
-    arXiv:2203.16527). One that takes a single size of image sees the image resized to it.
+    The trunk runs on a blank image at construction to find out which maps it makes. Of several maps
+    with equal stride the deepest is kept. A map that isn't exactly 1/stride of the image (patches
+    of 14 pixels, convolutions without padding) is resampled to that size. If all maps have one
+    stride, as in a plain transformer, the last three are resampled to a pyramid (Li et al.,
+    arXiv:2203.16527). If the network takes only one image size, images are resized to it.
 
-    Input is normalised with the network's own mean and std, or, where `in_chans` isn't 3, with
-    the averages of these over RGB for every channel.
+    Input is normalised with the network's mean and std; if `in_chans` isn't 3, every channel uses
+    their average over RGB.
 
     Shape: float `[N, in_chans, H, W]` in [0, 1], H and W multiples of `multiple` → a list of
     `[N, channels[i], H / strides[i], W / strides[i]]`.
 
     Attributes:
-        channels, strides: of the maps; strides are powers of 2, each larger than the last.
-        multiple: what H and W must be multiples of; itself a multiple of the last stride.
-        resized_to: the one size of image that the network takes, or None.
+        channels, strides: of the maps; strides are increasing powers of 2.
+        multiple: H and W must be multiples of it; it is a multiple of the last stride.
+        resized_to: (height, width) of the only image size that the network takes, or None.
 
     Raises:
-        InputError: a network that runs on no size of image tried, or returns no such maps.
+        InputError: the network runs on no image size tried, or returns no such maps.
     """
 
     mean: Tensor
@@ -79,7 +79,7 @@ class Encoder(nn.Module):
         self.taps = tuple(level.tap for level in levels)
         self.strides = tuple(level.stride for level in levels)
         self.channels = tuple(level.channels for level in levels)
-        if isinstance(self.trunk, Chain):  # let go of the other maps early
+        if isinstance(self.trunk, Chain):  # frees the other maps early
             self.trunk.taps, self.taps = self.taps, tuple(range(len(self.taps)))
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -93,8 +93,8 @@ class Encoder(nn.Module):
     def early_parameters(self) -> set[str]:
         """Names of the parameters that the shallower half of the maps depends on.
 
-        The boundary between early and late layers: after the maps of stride 8 in most networks,
-        such as after `layer2` of a ResNet, where the lesson has it too.
+        In most networks these are the layers up to stride 8: in a ResNet up to `layer2`, as in
+        the lesson.
         """
         parameters = dict(self.named_parameters())
         frozen = [p for p in parameters.values() if not p.requires_grad]
@@ -114,7 +114,7 @@ class Encoder(nn.Module):
         return f"strides={self.strides}, channels={self.channels}, multiple={self.multiple}"
 
     def _maps(self, x: Tensor) -> Sequence[Tensor]:
-        """All maps of the trunk, as it makes them, `[N, C, h, w]`."""
+        """All maps of the trunk at their own sizes, `[N, C, h, w]`."""
         x = (x - self.mean) / self.std
         if self.resized_to is not None:
             x = F.interpolate(x, self.resized_to, mode="bilinear", antialias=True)
@@ -126,7 +126,7 @@ class Encoder(nn.Module):
         return maps  # type: ignore[no-any-return]
 
     def _measure(self, trunk: Trunk) -> tuple[int, list[Level]]:
-        """Find the multiple of pixels that the trunk takes, and the pyramid that its maps make."""
+        """Find the multiple that H and W must be of, and the pyramid of the trunk's maps."""
         own = trunk.size
         multiples = [*_MULTIPLES, *([own[0]] if own and own[0] == own[1] else [])]
         reason = ""
@@ -139,7 +139,7 @@ class Encoder(nn.Module):
                     levels = _pyramid(maps, height, width)
                     if self.resized_to is None:
                         _check_channels(maps, self._maps(image.mT))
-                except Exception as error:  # whatever a foreign network raises
+                except Exception as error:  # a foreign network can raise anything
                     reason = reason or f"on {height} × {width} pixels: {reason_of(error)}"
                     continue
                 deepest = levels[-1].stride
@@ -154,12 +154,12 @@ def make_encoder(
     in_chans: int = 3,
     cut: int | None = None,
 ) -> Encoder:
-    """Make an encoder of a network by name, or of a module.
+    """Make an encoder from a network's name or from a module.
 
     Args:
-        encoder: a name of timm's ("resnet34", "resnet34.tv_in1k"), "torchvision:NAME", an
+        encoder: a timm name ("resnet34", "resnet34.tv_in1k"), "torchvision:NAME", an
             nn.Sequential, or a module that returns a list of maps `[N, C, h, w]`.
-        weights: None (a random start), "default" (timm's from the Hugging Face hub, torchvision's
+        weights: None (random), "default" (timm's from the Hugging Face hub, torchvision's
             from its site) or a *.safetensors file with the names of the whole network. With
             `in_chans` other than 3 the first layer's filters are summed (1 channel) or repeated and
             rescaled.
@@ -167,11 +167,11 @@ def make_encoder(
         cut: how many children of an nn.Sequential belong to the encoder; all if None.
 
     Raises:
-        UnknownNameError: no network of that name.
-        WeightsError: weights that can't be had, or are another network's.
-        InputError: a network that makes no feature maps, `in_chans` below 1.
-        OptionError: `cut` without an nn.Sequential, `weights` with a module.
-        MissingDependencyError: timm or torchvision is needed and not installed.
+        UnknownNameError: there is no network of that name.
+        WeightsError: the weights can't be fetched or read, or belong to another network.
+        InputError: the network makes no feature maps, or `in_chans` is below 1.
+        OptionError: `cut` without an nn.Sequential, or `weights` with a module or of another kind.
+        MissingDependencyError: timm or torchvision is needed but not installed.
     """
     if in_chans < 1:
         raise InputError(f"in_chans is the number of channels of an image, 1 or more: {in_chans}.")
@@ -181,7 +181,7 @@ def make_encoder(
         return Encoder(own_trunk(encoder, cut=cut), in_chans=in_chans)
     if cut is not None:
         raise OptionError(f"cut={cut} is for an nn.Sequential, not for the encoder {encoder!r}.")
-    if weights == "imagenet":  # segmentation_models_pytorch's word
+    if weights == "imagenet":  # the name in segmentation_models_pytorch
         weights = "default"
     if weights not in (None, "default") and not str(weights).endswith(".safetensors"):
         raise OptionError(
@@ -194,7 +194,7 @@ def make_encoder(
 
 
 def _pyramid(maps: Sequence[Tensor], height: int, width: int) -> list[Level]:
-    """The maps that make a pyramid over an image of this size, from shallow to deep."""
+    """The maps that form a pyramid for an image of this size, from shallow to deep."""
     if not isinstance(maps, list | tuple) or not maps:
         raise InputError(f"it returned a {type(maps).__name__}, not a list of maps")
     levels: dict[int, Level] = {}
@@ -203,7 +203,7 @@ def _pyramid(maps: Sequence[Tensor], height: int, width: int) -> list[Level]:
         if len(shape) != 4:
             raise InputError(f"it returned {shape}, not a map [N, C, H, W]")
         down, across = math.log2(height / shape[2]), math.log2(width / shape[3])
-        turned = shape[2] > 1 and abs(down - across) > 0.75  # the trial's images are 1:2
+        turned = shape[2] > 1 and abs(down - across) > 0.75  # trial images are 1:2
         if turned or round(across) < 0:
             raise InputError(f"it returned {shape}, which is no map [N, C, H, W] of that image")
         stride = 2 ** round(across)
@@ -218,7 +218,7 @@ def _pyramid(maps: Sequence[Tensor], height: int, width: int) -> list[Level]:
 
 
 def _check_channels(landscape: Sequence[Tensor], portrait: Sequence[Tensor]) -> None:
-    """Raise InputError for maps [N, H, W, C], which can look like [N, C, H, W] at one size."""
+    """Raise InputError for maps [N, H, W, C]: their dimension 1 changes with the image's sides."""
     for one, other in zip(landscape, portrait, strict=True):
         if one.shape[1] != other.shape[1]:
             raise InputError(f"it returned {list(one.shape)}, which is no map [N, C, H, W]")
@@ -231,7 +231,7 @@ def _resample(features: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _per_channel(values: Sequence[float], in_chans: int, like: Tensor) -> Tensor:
-    """`[in_chans, 1, 1]`: the values, or their average where they are not as many."""
+    """`[in_chans, 1, 1]`: the values, or their average if their number isn't `in_chans`."""
     if len(values) != in_chans:
         values = [sum(values) / len(values)] * in_chans
     return torch.tensor(values, dtype=like.dtype, device=like.device).view(-1, 1, 1)
@@ -239,13 +239,13 @@ def _per_channel(values: Sequence[float], in_chans: int, like: Tensor) -> Tensor
 
 @contextmanager
 def _as_in_inference(module: nn.Module) -> Iterator[None]:
-    """Eval mode without gradients for a while; then every part is in the mode in which it was."""
+    """Use eval mode without gradients in the block, then restore the mode of every part."""
     modes = {part: part.training for part in module.modules()}
     module.eval()
     try:
         with torch.no_grad():
             yield
     finally:
-        module.train()  # some of timm's attention layers drop what they kept of the eval mode
+        module.train()  # so some of timm's attention layers drop what they cached in eval mode
         for part, mode in modes.items():
             part.training = mode

@@ -18,9 +18,9 @@ from zoo.store.state_dict import load_weights, read_weights
 def timm_trunk(name: str, *, weights: str | Path | None, in_chans: int) -> Trunk:
     """Return the trunk of timm's network `name`, "architecture" or "architecture.tag".
 
-    Networks made for one size of image are built so that they take any, where timm can do that.
-    A plain transformer, whose maps are all of one stride, gives those after a third, two thirds
-    and all of its blocks.
+    Networks made for one image size are built to take any size, if timm can do that. A plain
+    transformer, whose maps all have one stride, returns those after one third, two thirds and all
+    of its blocks.
     """
     timm = require("timm")
     _check_timm_name(timm, name, weights)
@@ -31,14 +31,14 @@ def timm_trunk(name: str, *, weights: str | Path | None, in_chans: int) -> Trunk
     cfg = timm.get_pretrained_cfg(name)
     try:
         module, options = _build_for_any_size(build, fixed=cfg is None or cfg.fixed_input_size)
-        if isinstance(module, timm.models.FeatureHookNet):  # no hooks in a forward
+        if isinstance(module, timm.models.FeatureHookNet):  # forward is to have no hooks
             options["feature_cls"] = "getter"
             module = build(**options)
         info = module.feature_info
         if len(set(info.reduction())) == 1 and len(info) >= 3:
             options["out_indices"] = tuple(len(info) * i // 3 - 1 for i in (1, 2, 3))
             module = build(**options)
-    except Exception as error:  # whatever one of a thousand networks raises
+    except Exception as error:  # any of timm's networks can raise anything
         raise InputError(
             f"{name} can't be an encoder: timm can't build it with features_only"
             f" ({reason_of(error)})."
@@ -57,8 +57,8 @@ def timm_trunk(name: str, *, weights: str | Path | None, in_chans: int) -> Trunk
 class EvenConv(nn.Module):
     """A convolution with TensorFlow's "same" padding, for sizes that its stride divides.
 
-    Of other sizes the padding depends, and so timm computes it at every call, which torch.export
-    can't follow through a whole network. Encoders see no other sizes.
+    For other sizes the padding depends on the size, so timm computes it at every call, which
+    torch.export can't trace through a whole network. Encoders only see sizes of this kind.
     """
 
     def __init__(self, conv: nn.Conv2d) -> None:
@@ -110,7 +110,7 @@ def _with_default_weights(
         module: nn.Module = timm.create_model(
             name, features_only=True, in_chans=in_chans, pretrained=True, **options
         )
-    except Exception as error:  # of the hub's client, its HTTP library, safetensors, torch
+    except Exception as error:  # from the hub's client, its HTTP library, safetensors or torch
         place = timm.get_pretrained_cfg(name).hf_hub_id
         raise WeightsError(
             f"The weights of the encoder {name} could not be had from the Hugging Face hub"
@@ -121,9 +121,9 @@ def _with_default_weights(
 
 
 def _load_timm_file(timm: Any, module: nn.Module, name: str, file: Path, in_chans: int) -> None:
-    """Load a file with the names of the whole network, of which the trunk is a part.
+    """Load a file with the whole network's names into the trunk.
 
-    The trunk's own names differ by dots that became underscores, or by a leading "model.".
+    In the trunk's names, dots may be underscores, and "model." may lead.
     """
     cfg = timm.get_pretrained_cfg(name)
     state = read_weights(file)

@@ -16,8 +16,8 @@ from zoo.store.state_dict import load_weights, read_weights
 def torchvision_trunk(name: str, *, weights: str | Path | None, in_chans: int) -> Trunk:
     """Return the trunk of torchvision's classifier `name`: a chain of its layers up to the pooling.
 
-    Networks whose layers do more than follow each other (vision transformers) are refused by the
-    measurement. Files of weights have the names of the whole network.
+    `Encoder` later refuses networks that are no plain sequence of layers (vision transformers).
+    Weight files have the names of the whole network.
     """
     models = require("torchvision.models")
     names = models.list_models(module=models)
@@ -30,7 +30,7 @@ def torchvision_trunk(name: str, *, weights: str | Path | None, in_chans: int) -
     if weights == "default":
         try:
             state = default.get_state_dict(progress=False, check_hash=True, weights_only=True)
-        except Exception as error:  # of urllib and torch
+        except Exception as error:  # from urllib or torch
             raise WeightsError(
                 f"The weights of the encoder torchvision:{name} could not be had from"
                 f" {default.url} ({reason_of(error)})."

@@ -1,7 +1,7 @@
-"""Trunks: networks cut down to the part that makes feature maps, to be made pyramids of.
+"""Trunks: networks cut down to the layers that make feature maps, the inner part of an encoder.
 
-A trunk takes a normalised image `[N, in_chans, H, W]` and returns its maps from shallow to deep.
-`zoo.seg.encoders.encoder` measures which.
+A trunk takes normalised images `[N, in_chans, H, W]` and returns their maps from shallow to deep.
+`zoo.seg.encoders.encoder` measures the maps' strides and channels.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from zoo.errors import MissingDependencyError, OptionError, WeightsError
 
 @dataclass(frozen=True)
 class Trunk:
-    """A network that returns feature maps, and what its configuration says of its input."""
+    """A network that returns feature maps, and the input that its configuration asks for."""
 
-    name: str  # what messages call it
+    name: str  # for messages
     module: nn.Module
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
-    size: tuple[int, int] | None = None  # of the images that it was made for
+    size: tuple[int, int] | None = None  # (height, width) of the images it was made for
     channels_last: bool = False  # whether its maps are [N, H, W, C]
 
 
 class Chain(nn.Module):
-    """Layers that run one after another; gives the outputs of those in `taps`, at first of all."""
+    """Layers that run in sequence; returns the outputs of those in `taps`, by default of all."""
 
     def __init__(self, layers: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -46,9 +46,11 @@ class Chain(nn.Module):
 
 
 def own_trunk(module: nn.Module, *, cut: int | None) -> Trunk:
-    """Return the trunk of a user's own module: of an nn.Sequential its first `cut` children, of any
-    other a module that returns a list of maps. Its input is normalised if it carries the
-    `pretrained_cfg` of timm's networks, and comes as it is, RGB in [0, 1], if not.
+    """Return the trunk of a user's module: the first `cut` children of an nn.Sequential, or another
+    module that returns a list of maps.
+
+    If the module has a `pretrained_cfg` like timm's, its input is normalised by it; otherwise the
+    input stays in [0, 1]. Raises OptionError for `cut` with another module.
     """
     if isinstance(module, nn.Sequential):
         module = Chain(flatten(list(module.children())[:cut]))
@@ -67,7 +69,7 @@ def flatten(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
 
 
 def configured(name: str, module: nn.Module) -> Trunk:
-    """The trunk of a module, with the configuration that timm's networks carry."""
+    """The trunk of a module, with the input settings of its `pretrained_cfg`, if it has one."""
     cfg: dict[str, Any] = getattr(module, "pretrained_cfg", {})
     if "mean" not in cfg:
         return Trunk(name, module)
@@ -93,11 +95,11 @@ def require(package: str) -> Any:
 
 
 def adapt_stem(weight: Tensor, name: str, in_chans: int) -> Tensor:
-    """The first layer's filters for another number of channels than 3: summed for 1, repeated and
-    rescaled for more.
+    """The first layer's filters for `in_chans` channels instead of 3: summed for 1, else repeated
+    and rescaled.
 
     Raises:
-        WeightsError: a layer for which there is no such rule.
+        WeightsError: timm can't adapt this layer.
     """
     try:
         adapted: Tensor = require("timm").models.adapt_input_conv(in_chans, weight)

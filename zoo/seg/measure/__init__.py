@@ -1,1 +1,1 @@
-"""How good a mask is: metrics and the benchmark protocol."""
+"""Segmentation metrics and the benchmark protocol."""

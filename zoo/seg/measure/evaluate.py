@@ -1,7 +1,7 @@
-"""The segmentation benchmark: predict the masks of a folder's images, compare with the real ones.
+"""The segmentation benchmark: predict masks for a folder's images, compare with the real ones.
 
 At a square size, image and mask are squashed to it (see `zoo.seg.data.resize`), as the lesson does.
-At native size nothing is resized here: the prediction must have the file's own size.
+At native size nothing is resized here: the prediction must have the file's size.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def validation_pairs(data: Path, count: int = 63) -> list[Pair]:
     """Images and masks of the first `count` groups by name: the lesson's validation cars.
 
     Raises:
-        DataError: a folder that can't be used or holds no more groups than that.
+        DataError: the folder can't be used or holds no more than `count` groups.
     """
     pairs = list_pairs(data)
     return [pairs[row] for row in lesson_split(pairs, validation=count, held_out=0).validation]
@@ -66,7 +66,7 @@ def evaluate(
     Args:
         predict: from uint8 `[H, W, 3]` to logits `[classes, H, W]`.
         pairs: at least one.
-        size: side of the squares, or None for the files' own sizes.
+        size: side of the squares in pixels, or None for the files' own sizes.
         classes, allow_empty: see `zoo.seg.data.folders.load_pair`.
 
     Returns:
@@ -74,7 +74,7 @@ def evaluate(
         `{name: {"dice": ..., "seconds": ...}}`.
 
     Raises:
-        DataError: a pair that can't be used.
+        DataError: a pair can't be used.
     """
     parts, seconds, names = [], [], []
     for pair in tqdm(pairs, "Measuring", disable=None):

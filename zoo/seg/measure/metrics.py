@@ -1,15 +1,15 @@
-"""Segmentation metrics from whole-number counts per image: the batch size changes nothing.
+"""Segmentation metrics from integer counts per image, so that the batch size has no effect.
 
 parts = [count(model(images), masks) for images, masks in data.in_order(16)]
 summary(Counts.join(parts), at="512")     # {"accuracy@512": ..., "dice_pooled@512": ..., ...}
 
-With one class only the foreground is measured, predicted where p > 0.5 (logit > 0). With more
-classes the greatest logit counts and each class is measured, background included; figures are means
-over the classes that occur.
+With one class, only the foreground is measured; it is predicted where p > 0.5 (logit > 0). With
+more classes, the largest logit decides and every class is measured, background included; scores
+are means over the classes that occur.
 
-Nothing to find: a class that neither prediction nor mask has is left out of a mean; where nothing
-is left (one class, both empty) dice, iou and the boundary score are 1. If only one of the two is
-empty they are 0.
+A class that neither prediction nor mask contains is left out of the mean. If none is left (one
+class, both empty), dice, iou and the boundary score are 1. If only one of the two is empty, they
+are 0.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from torch import Tensor
 
 from zoo.errors import InputError
 
-TOLERANCE = 2  # pixels between two boundaries that count as one
+TOLERANCE = 2  # pixels: the distance at which two boundaries still match
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Pixels of N images and C classes (1 if binary), int64, on the CPU.
+    """Pixel counts of N images and C classes (1 if binary), int64, on the CPU.
 
-    correct, pixels: `[N]`. All others `[N, C]`: `overlap` of `predicted` and `actual` pixels;
-    `edge_predicted` and `edge_actual` are boundary pixels, `_near` those of them that lie within
-    the tolerance of the other boundary.
+    `correct` and `pixels` are `[N]`, all others `[N, C]`. `overlap` counts pixels both `predicted`
+    and `actual`; `edge_*` count boundary pixels, `edge_*_near` those within the tolerance of the
+    other boundary.
     """
 
     correct: Tensor
@@ -47,7 +47,7 @@ class Counts:
 
     @staticmethod
     def join(parts: Sequence[Counts]) -> Counts:
-        """The counts of all images of several batches."""
+        """Concatenate the counts of several batches."""
         names = [field.name for field in fields(Counts)]
         return Counts(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
 
@@ -60,7 +60,7 @@ def count(logits: Tensor, masks: Tensor) -> Counts:
         masks: class numbers `[N, H, W]`; 0 and 1 for one class.
 
     Raises:
-        InputError: shapes that differ, class numbers out of range, or logits that are NaN.
+        InputError: shapes differ, class numbers are out of range, or logits are NaN.
     """
     classes = logits.shape[1] if logits.ndim == 4 else 0
     if not classes or masks.shape != (len(logits), *logits.shape[2:]):
@@ -94,17 +94,17 @@ def count(logits: Tensor, masks: Tensor) -> Counts:
 
 
 def bring_back(logits: Tensor, size: tuple[int, int]) -> Tensor:
-    """Logits `[N, C, h, w]` at the file's own size (height, width), bilinear: for `@native`."""
+    """Resize logits `[N, C, h, w]` bilinearly to the file's (height, width), for `@native`."""
     return F.interpolate(logits.float(), size, mode="bilinear", align_corners=False)
 
 
 def accuracy(counts: Counts) -> float:
-    """Share of pixels that are right, over all images."""
+    """Share of correct pixels over all images."""
     return counts.correct.sum().item() / counts.pixels.sum().item()
 
 
 def dice_pooled(counts: Counts) -> float:
-    """Dice coefficient of all pixels of the set taken together."""
+    """Dice coefficient over the pixels of all images together."""
     overlap, sizes = counts.overlap.sum(0), (counts.predicted + counts.actual).sum(0)
     return mean_over_classes(2 * overlap.double() / sizes).item()
 
@@ -128,9 +128,9 @@ def iou(counts: Counts) -> float:
 def boundary_f(counts: Counts) -> float:
     """Boundary F-score per image, then the mean (Csurka et al., BMVC 2013).
 
-    The harmonic mean of two shares: predicted boundary pixels that have an actual one within the
-    tolerance, and the other way round. The literature's tolerance, 0.75 % of the diagonal, is 5
-    pixels at 512 × 512, more than a clean cutout forgives; here it is 2 pixels at every size.
+    The harmonic mean of precision (the share of predicted boundary pixels with an actual one within
+    the tolerance) and recall (the reverse). The usual tolerance, 0.75 % of the diagonal, is 5
+    pixels at 512 × 512, too coarse for clean cutouts; here it is 2 pixels at every size.
     """
     precision = counts.edge_predicted_near.double() / counts.edge_predicted.clamp(min=1)
     recall = counts.edge_actual_near.double() / counts.edge_actual.clamp(min=1)
@@ -152,18 +152,18 @@ def summary(counts: Counts, *, at: str) -> dict[str, float]:
 
 
 def mean_over_classes(scores: Tensor) -> Tensor:
-    """`[..., C]` to `[...]`: NaN (0 / 0) is a class that does not occur; 1 where none does."""
+    """Mean `[..., C]` → `[...]` without NaN (0 / 0: the class does not occur); 1 if none occurs."""
     return scores.nanmean(dim=-1).nan_to_num(nan=1.0)
 
 
 def boundary(planes: Tensor) -> Tensor:
-    """Pixels with one of their eight neighbours outside, bool; the image's frame is no boundary."""
+    """Mask pixels with one of 8 neighbours off the mask, bool; the image's border doesn't count."""
     outside = F.max_pool2d((~planes).float(), 3, stride=1, padding=1) > 0
     return planes & outside
 
 
 def widen(planes: Tensor, radius: int) -> Tensor:
-    """All pixels within `radius` (Euclidean, between pixel centres) of a true one, bool."""
+    """Pixels within `radius` (Euclidean, between pixel centres) of a true one, bool."""
     offset = torch.arange(-radius, radius + 1, device=planes.device)
     disk = (offset[:, None] ** 2 + offset**2 <= radius**2).float()
     merged = planes.flatten(0, 1)[:, None].float()

@@ -1,4 +1,4 @@
-"""The base class of the segmentation networks: encoder, decoder, and images of any size."""
+"""The base class of the segmentation networks: encoder and decoder, for images of any size."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ SMALLEST = 32  # pixels a side
 
 
 class SegmentationModel(ZooModel):
-    """Image to logits. The image is padded by replication to what the encoder needs, and the logits
-    are cropped back.
+    """Maps images to logits. Images are padded by replication to a multiple of `encoder.multiple`,
+    and the logits are cropped back.
 
     Args:
-        encoder: image → feature maps.
-        decoder: feature maps → `[N, classes, H, W]` at the size of the padded image.
-        classes: of the decoder.
+        encoder: images → feature maps.
+        decoder: feature maps → `[N, classes, H, W]` at the size of the padded images.
+        classes: number of maps of logits.
 
     Shape: float `[N, in_chans, H, W]` in [0, 1], any H and W from 32 → logits `[N, classes, H, W]`.
 
     Raises:
-        InputError: a tensor of another kind or with smaller images; in training, so few pixels
-            that batch norm sees one value per channel.
+        InputError: the tensor has another shape or dtype or smaller images; in training, batch
+            norm gets only one value per channel.
     """
 
     classifier = "decoder.head"
@@ -62,7 +62,7 @@ class SegmentationModel(ZooModel):
 
     def layer_groups(self) -> dict[str, dict[str, nn.Parameter]]:
         """Return the parameters by name in three groups, "early", "late" and "decoder", for
-        learning rates that grow towards the output. The encoder declares the boundary between the
+        learning rates that grow towards the output. The encoder decides the boundary between the
         first two.
         """
         early = {f"encoder.{name}" for name in self.encoder.early_parameters()}
@@ -84,8 +84,8 @@ class SegmentationModel(ZooModel):
 def _crop(x: Tensor, height: int, width: int) -> Tensor:
     """A copy of `x[..., :height, :width]`.
 
-    Of the slice itself torch.export must know whether it is contiguous, and takes only images that
-    need padding then, or only such that need none, as its example does.
+    A slice is contiguous only if nothing is cropped. torch.export would specialise on that and
+    accept only images that need padding, or only those that need none, like its example.
     """
     rows = torch.arange(height, device=x.device)
     columns = torch.arange(width, device=x.device)

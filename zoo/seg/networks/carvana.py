@@ -1,4 +1,4 @@
-"""What all our weights for Kaggle's Carvana cars have in common: data and licences."""
+"""Metadata shared by all weights for Kaggle's Carvana cars: training data and licences."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from zoo.registry import WeightsMeta
 def carvana_meta(
     *, recipe: str, start: str, options: Mapping[str, Any], version: int = 1
 ) -> WeightsMeta:
-    """Facts of weights trained on the lesson's split.
+    """Returns the metadata of weights trained on the lesson's split.
 
-    start: what the encoder began with. options: of the builder, fixed by the weights.
+    start: initial weights of the encoder. options: builder arguments that the weights require.
     """
     return WeightsMeta(
         version=version,

@@ -18,8 +18,8 @@ from zoo.seg.networks.base import SegmentationModel, check_classes
 
 
 class Branch(nn.Module):
-    """Brings a map of the pyramid to the finest stride: [3×3 convolution, group norm, ReLU, enlarge
-    by 2], once for each doubling; where there is none to do, once without the enlargement.
+    """Enlarges a map of the pyramid to the finest stride: `doublings` × [3×3 convolution, group
+    norm, ReLU, enlarge by 2]; with 0 doublings, one such block without the enlargement.
     """
 
     def __init__(self, inputs: int, width: int, *, doublings: int) -> None:
@@ -47,9 +47,12 @@ def enlarge(x: Tensor, scale: int) -> Tensor:
 
 
 class FPNDecoder(nn.Module):
-    """Top-down pyramid, one branch for each of its maps, their sum, and the classes.
+    """A top-down pyramid, a `Branch` for each of its maps, and a 1×1 convolution of their sum.
 
-    Maps of stride 4 and more take part; the logits are enlarged from stride 4.
+    It uses the encoder's maps of stride 4 or more and enlarges the logits from stride 4. (If all
+    strides are smaller, the deepest takes the place of 4.)
+
+    Shape: maps `[N, channels[i], H / strides[i], W / strides[i]]` → logits `[N, classes, H, W]`.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""U-Nets: the lesson's, on a ResNet34, and one for any encoder.
+"""U-Nets: the lesson's on a ResNet34, and one for any encoder.
 
 Ronneberger et al., "U-Net: Convolutional networks for biomedical image segmentation"
 (arXiv:1505.04597); fast.ai, part 2 (2018), lesson 14, notebook `carvana-unet`.
@@ -22,7 +22,7 @@ from zoo.seg.networks.carvana import carvana_meta
 
 
 class LessonBlock(nn.Module):
-    """Half of the channels from the enlarged deeper map, half from the skip; ReLU, batch norm."""
+    """Joins the enlarged deeper map and the skip, half the channels each; then ReLU, batch norm."""
 
     def __init__(self, inputs: int, skip: int, width: int) -> None:
         super().__init__()
@@ -37,7 +37,7 @@ class LessonBlock(nn.Module):
 
 
 class LessonDecoder(nn.Module):
-    """One block for each map from deep to shallow, then a transposed convolution to the classes."""
+    """One block per skip from deep to shallow, then a transposed convolution to the classes."""
 
     def __init__(self, channels: Sequence[int], *, width: int = 256, classes: int = 1) -> None:
         super().__init__()
@@ -57,11 +57,11 @@ class LessonDecoder(nn.Module):
 
 
 class DecoderBlock(nn.Module):
-    """Enlarges by 2, joins the skip where there is one, and mixes with two 3×3 convolutions."""
+    """Enlarges by 2, concatenates the skip if there is one, and applies two 3×3 convolutions."""
 
     def __init__(self, inputs: int, skip: int, width: int, upsampler: UpsamplerKind) -> None:
         super().__init__()
-        # 1×1 is enough here: the convolutions that follow see the neighbours.
+        # A 1×1 kernel suffices: the 3×3 convolutions that follow see the neighbours.
         self.up = upsample_step(upsampler, inputs, width, 2, kernel=1)
         self.mix = nn.Sequential()
         for channels in (width + skip, width):
@@ -86,14 +86,14 @@ class UnetDecoder(nn.Module):
     a map of that stride.
 
     Args:
-        channels, strides: the encoder's; strides are growing powers of 2.
-        widths: channels after each doubling; by default 16 × the stride, at most 256.
+        channels, strides: of the encoder's maps; strides are increasing powers of 2.
+        widths: channels after each doubling; by default 16 × the new stride, at most 256.
         upsampler: "pixelshuffle" (with ICNR), "transposed" or "nearest".
-        classes: maps of logits.
+        classes: number of maps of logits.
 
     Raises:
-        InputError: not one width for each doubling.
-        OptionError: an unknown upsampler.
+        InputError: `widths` does not hold one width for each doubling.
+        OptionError: `upsampler` is unknown.
     """
 
     def __init__(

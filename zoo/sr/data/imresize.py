@@ -1,4 +1,4 @@
-"""MATLAB's bicubic `imresize`, which every super-resolution table is measured with."""
+"""MATLAB's bicubic `imresize`, the standard degradation of super-resolution benchmarks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def cubic(x: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def taps(length: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Indices into a line of `length` pixels and their weights for `size` pixels: `[size, taps]`.
+    """Indices and weights that resize a line of `length` pixels to `size`: both `[size, taps]`.
 
     When the line shrinks, the kernel is widened by the same factor (antialiasing). Beyond the ends
     the first and the last pixel are repeated.
@@ -44,8 +44,8 @@ def resize_rows(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
 def imresize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
     """Resizes an image as MATLAB's bicubic `imresize` did when the benchmark files were made.
 
-    Rows first, then columns, rounded (half up) to uint8 in between: that reproduces the published
-    low-resolution files of Set5 and Set14 bit for bit.
+    Rows are resized first, then columns, each rounded (half up) to uint8. This reproduces the
+    published low-resolution files of Set5 and Set14 bit for bit.
 
     Args:
         image: `[H, W]` or `[H, W, C]`, uint8.
@@ -55,7 +55,7 @@ def imresize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
         uint8 of shape `[*size]` or `[*size, C]`.
 
     Raises:
-        InputError: another dtype or number of dimensions, or an empty size.
+        InputError: the image has another dtype or number of dimensions, or a side is 0.
     """
     if image.dtype != np.uint8 or image.ndim not in (2, 3):
         raise InputError(
@@ -68,7 +68,7 @@ def imresize(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint
 
 
 def crop_to_multiple(image: NDArray[np.uint8], scale: int) -> NDArray[np.uint8]:
-    """Cuts rows at the bottom and columns at the right until `scale` divides both."""
+    """Crops `[H, W, ...]` at the bottom and right until `scale` divides both sides."""
     height, width = (length - length % scale for length in image.shape[:2])
     return image[:height, :width]
 

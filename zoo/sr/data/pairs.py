@@ -1,4 +1,4 @@
-"""Photographs and their degraded versions, kept decoded, from which training batches are cut."""
+"""Photographs with their degraded versions, kept decoded, and training batches cut from them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ Degradation = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 
 
 class Pair(NamedTuple):
-    """One photograph, `[scale·H, scale·W, 3]` uint8, and its degraded version, `[H, W, 3]`."""
+    """A photograph, uint8 `[scale·H, scale·W, 3]`, and its degraded version, uint8 `[H, W, 3]`.
+
+    A target of 6 channels holds a second one, such as a teacher's result, behind the photograph.
+    """
 
     name: str
     target: NDArray[np.uint8]
@@ -37,13 +40,13 @@ def load_pair(
     inputs: Path | None = None,
     share: float = 1.0,
 ) -> Pair:
-    """Reads a photograph and makes, or reads from the folder `inputs`, its degraded version.
+    """Reads a photograph; its degraded version comes from the folder `inputs` or from `degrade`.
 
-    The photograph is shrunk to `share` of its sides, if that isn't 1, and cut at the right and
-    bottom to a multiple of `scale`.
+    The photograph is shrunk to `share` of its sides, then cropped at the right and bottom to a
+    multiple of `scale`.
 
     Raises:
-        DataError: names the file that is unreadable, lacks its partner or does not fit it.
+        DataError: a file is unreadable, lacks its partner or does not fit it; it is named.
     """
     target = read_rgb(file)
     if share != 1:
@@ -68,15 +71,17 @@ def load_pair(
 class PairedPatches:
     """Random aligned patches of photographs and their degraded versions.
 
-    All pixels lie in one uint8 tensor per side, on the device that trains. A batch is one gather:
-    flips and turns are only another order of indices, so nothing is decoded, copied or looped
-    over while training.
+    All inputs are one uint8 tensor `[pixels, 3]`, all targets another. A batch is one gather from
+    each: flips and turns only reorder the indices, so training decodes nothing and has no loop
+    over images.
 
     Args:
-        pairs: see `load_pair`. Any degradation will do, denoising and colouring with scale 1
-            included.
-        scale: target pixels per input pixel.
+        pairs: see `load_pair`. Any degradation works, also denoising or colouring with scale 1.
+        scale: target pixels per input pixel, along a side.
         device: where the pixels are kept and the batches cut.
+
+    Raises:
+        DataError: `pairs` is empty.
     """
 
     def __init__(
@@ -94,11 +99,11 @@ class PairedPatches:
         self.starts = area.cumsum(0) - area  # first pixel of each image in `inputs`
 
     def _flatten(self, images: list[NDArray[np.uint8]]) -> Tensor:
-        flat = np.concatenate([image.reshape(-1, 3) for image in images])
-        return torch.from_numpy(flat).to(self.device)  # [pixels, 3]
+        flat = np.concatenate([image.reshape(-1, image.shape[-1]) for image in images])
+        return torch.from_numpy(flat).to(self.device)  # [pixels, channels]
 
     def check_patch(self, patch: int) -> None:
-        """Raises DataError, with the file's name, if an image is smaller than the patch."""
+        """Raises DataError, with the file's name, if an input is smaller than the patch."""
         for name, (height, width) in zip(self.names, self.sizes.tolist(), strict=True):
             if min(height, width) < patch:
                 raise DataError(
@@ -108,15 +113,15 @@ class PairedPatches:
 
     @cached_property
     def misses(self) -> Tensor:
-        """What bilinear enlargement misses of the target, a mean over the pixels that each input
-        pixel becomes: float32 `[input pixels]`, in 1/255.
+        """Mean absolute error of bilinear enlargement over the target pixels of each input pixel:
+        float32 `[input pixels]`, in [0, 255].
         """
         missed = torch.empty(len(self.inputs), device=self.device)
         for start, (height, width) in zip(self.starts.tolist(), self.sizes.tolist(), strict=True):
             end, scale = start + height * width, self.scale
             x = self.inputs[start:end].view(1, height, width, 3).permute(0, 3, 1, 2).float()
-            target = self.targets[start * scale**2 : end * scale**2]
-            y = target.view(1, height * scale, width * scale, 3).permute(0, 3, 1, 2)
+            target = self.targets[start * scale**2 : end * scale**2, :3]
+            y = target.reshape(1, height * scale, width * scale, 3).permute(0, 3, 1, 2)
             error = (F.interpolate(x, scale_factor=scale, mode="bilinear") - y).abs().mean(1)
             missed[start:end] = F.avg_pool2d(error, scale).flatten()
         return missed
@@ -129,13 +134,13 @@ class PairedPatches:
         Args:
             size: patches in the batch.
             patch: side of the input patch in pixels.
-            generator: its state decides all.
-            candidates: random places for each patch, of which the one is taken that bilinear
-                enlargement misses most: there is more to learn (after Wang et al., "SamplingAug",
-                arXiv:2111.15185).
+            generator: its state alone determines the batch.
+            candidates: random places tried for each patch. The one where bilinear enlargement has
+                the largest error is taken, for it has more to learn (after Wang et al.,
+                "SamplingAug", arXiv:2111.15185).
 
         Returns:
-            inputs `[size, 3, patch, patch]` and targets `[size, 3, scale·patch, scale·patch]`,
+            inputs `[size, 3, patch, patch]` and targets `[size, 3 or 6, scale·patch, scale·patch]`,
             float32 in [0, 1], on the device of the pixels.
         """
 
@@ -181,7 +186,10 @@ def gather(
     flips: Tensor,
     patch: int,
 ) -> Tensor:
-    """One patch per image out of flat pixels `[P, 3]`; all other tensors hold one entry a patch."""
+    """Cuts N patches from flat uint8 pixels `[P, C]`: float32 `[N, C, patch, patch]` in [0, 1].
+
+    `start`, `width`, `top`, `left`: `[N]`. `flips`: bool `[3, N]`, for rows, columns, transpose.
+    """
     line = torch.arange(patch, device=pixels.device)
     flip_rows, flip_columns, transpose = flips[:, :, None]
     rows = torch.where(flip_rows, line.flip(0), line)  # [N, patch]

@@ -1,1 +1,1 @@
-"""What super-resolution networks are trained to make small."""
+"""Loss functions for super-resolution, and the trained networks that they use."""

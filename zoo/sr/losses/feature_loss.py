@@ -1,4 +1,4 @@
-"""The lesson's perceptual loss: two images are alike when a trained network sees them alike.
+"""The lesson's perceptual loss: the distance of two images in a trained network's features.
 
 loss = FeatureLoss(lesson_net())                              # VGG16-BN, the lesson's layers
 loss = FeatureLoss(net, {"layer1": 0.5, "layer2": 0.5}, style=10.0)
@@ -24,36 +24,37 @@ LESSON_WEIGHTS = (0.26, 0.74)
 
 
 class FeatureLoss(nn.Module):
-    """pixel · L1(pixels) + Σ weight · L1(features), and for style + style · weight · L1(Gram).
+    """A weighted sum of L1 distances between pixels, features and patterns:
 
-    Features alone reward the cheapest fine detail there is, the fixed pattern that an upsampler can
-    paint over everything. The grid term counts against it: grid · L1(pattern), see `grid_pattern`.
-    What is left is a weave of waves between the grid's; against it stands the excess term: excess ·
-    mean(amplitude beyond the target's), see `local_amplitudes`. Being softer than the target costs
-    nothing there.
+    pixel · L1(pixels) + Σ weight · (L1(features) + style · L1(Gram matrices))
+    + grid · L1(grid patterns) + excess · mean(relu(amplitudes - the target's amplitudes))
 
-    The network is copied, cut and frozen, see `FeatureMaps`. There are no hooks, so it works
-    compiled and under DDP. In autocast the network runs in half precision; distances are taken in
-    float32.
+    Features alone reward fixed fine patterns that the upsampler adds to the whole image. `grid`
+    penalises those that repeat with its period (`grid_pattern`), `excess` any local frequency that
+    is stronger than in the target (`local_amplitudes`); a weaker one costs nothing.
+
+    The network is copied, cut and frozen, see `FeatureMaps`. It has no hooks, so the loss works
+    compiled and under DDP. Under autocast the network runs in half precision; the distances are
+    computed in float32.
 
     Args:
-        net: takes images `[N, 3, H, W]`; anything that torch.fx can trace.
-        layers: weight by layer name; by default the lesson's: what the max-pools get, the first
-            two of them, weighted 0.26 and 0.74.
+        net: a network for images `[N, 3, H, W]` that torch.fx can trace.
+        layers: weight by layer name; by default the lesson's: the inputs of the first two
+            max-pools, weighted 0.26 and 0.74.
         pixel: weight of the pixels' L1 distance; the lesson's is 1/100.
-        style: weight of the Gram matrices' distance, 0 for none.
-        grid: weight of the distance of patterns that repeat every `period` pixels, 0 for none.
-        excess: weight of the waves that are stronger than the target's, 0 for none.
-        period: the factor of enlargement; H and W are multiples of it, and 4 × as large or more.
-        mean, std: of RGB in [0, 1], with which the network's input is normalised.
+        style: weight of the Gram matrices' distance, relative to the features'; 0 omits it.
+        grid: weight of the grid patterns' distance; 0 omits it.
+        excess: weight of amplitudes above the target's; 0 omits it.
+        period: the scale factor. With `grid`, H and W are multiples of it, at least 4 × as large.
+        mean, std: normalise the network's input, RGB in [0, 1].
 
-    Shape: prediction and target `[N, 3, H, W]` float RGB in [0, 1] → a scalar, float32.
+    Shape: prediction and target, float RGB `[N, 3, H, W]` in [0, 1] → float32 scalar.
 
     Raises:
         UnknownNameError: the network has no such layer.
-        InputError: a network that can't be traced or has too few max-pools; no layer at all; `grid`
-            without a `period` of 2 or more; with `grid` or `excess`, images that they can't be
-            measured on.
+        InputError: the network can't be traced or has too few max-pools; `layers` is empty; `grid`
+            comes without a `period` of 2 or more; the images' size does not suit `grid` or
+            `excess`.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class FeatureLoss(nn.Module):
         self.maps = FeatureMaps(net, list(layers), mean=mean, std=std)
 
     def forward(self, prediction: Tensor, target: Tensor) -> Tensor:
-        # Two calls, for in one batch the way back would lead through the target's half, too.
+        # Two calls: in one batch, the backward pass would run through the target's half as well.
         target = target.detach()
         with torch.no_grad():
             wanted = self.maps(target)
@@ -103,10 +104,10 @@ class FeatureLoss(nn.Module):
 
 
 def grid_pattern(images: Tensor, period: int) -> Tensor:
-    """What repeats every `period` pixels: by how much the mean of each position of that grid
-    differs from the mean of all, in windows of 4 × 4 periods, each half over the next.
+    """The pattern that repeats every `period` pixels: the mean at each position in the period minus
+    the mean of all positions, in windows of 4 × 4 periods that overlap by half.
 
-    `[N, C, H, W]` → `[N, C, period², h, w]`.
+    `[N, C, H, W]` → `[N, C, period², h, w]` for h × w windows.
 
     Raises:
         InputError: H or W is no multiple of the period, or less than four periods.
@@ -125,10 +126,10 @@ def grid_pattern(images: Tensor, period: int) -> Tensor:
 
 
 def local_amplitudes(images: Tensor) -> Tensor:
-    """How strong the waves of each length and direction are, about each place: the root of their
-    mean power in 4 × 4 windows of 16 pixels a side, each half over the next.
+    """The local amplitude spectrum: the root mean power of each frequency over 4 × 4 tiles of
+    16 × 16 pixels under a Hann window. Tiles, and groups of tiles, overlap by half.
 
-    `[N, C, H, W]` → `[N, C · 16 · 9, h, w]`, in units of a pixel's value.
+    `[N, C, H, W]` → `[N, C · 16 · 9, h, w]` for h × w groups, in units of the pixel values.
 
     Raises:
         InputError: H or W is less than 40.
@@ -144,12 +145,12 @@ def local_amplitudes(images: Tensor) -> Tensor:
     tiles = (tiles - tiles.mean(dim=(-2, -1), keepdim=True)) * window[:, None] * window
     waves = torch.view_as_real(torch.fft.rfft2(tiles, norm="ortho"))
     power = waves.square().sum(dim=-1).permute(0, 1, 4, 5, 2, 3).flatten(1, 3)
-    rounding = 1 / 255**2 / 12  # what 8 bits add to each; it keeps the root smooth, too
+    rounding = 1 / 255**2 / 12  # variance of 8-bit rounding; also keeps the root smooth at 0
     return (F.avg_pool2d(power, 4, stride=2) + rounding).sqrt()
 
 
 def gram(features: Tensor) -> Tensor:
-    """How channels go together, anywhere in the image: `[N, C, H, W]` → `[N, C, C]`, float32."""
+    """Gram matrix of the channels over C · H · W: `[N, C, H, W]` → `[N, C, C]`, float32."""
     with torch.autocast(features.device.type, enabled=False):
         flat = features.float().flatten(2)  # [N, C, H·W]
         return flat @ flat.mT / flat[0].numel()

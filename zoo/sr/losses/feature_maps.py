@@ -1,4 +1,4 @@
-"""What some layers of a trained network give out, for losses and metrics; no hooks."""
+"""Outputs of chosen layers of a trained network, for losses and metrics, without hooks."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from zoo.store.download import reason_of
 
 
 class FeatureMaps(nn.Module):
-    """The maps of some layers. The network is copied, cut behind the last of them and frozen: it
-    stays in eval mode and gets no gradients.
+    """The outputs of some layers. The network is copied, cut after the last of them and frozen: it
+    stays in eval mode and its parameters get no gradients.
 
     Args:
-        net: takes images `[N, 3, H, W]`; anything that torch.fx can trace.
+        net: a network for images `[N, 3, H, W]` that torch.fx can trace.
         layers: names, such as "features.5" or "layer1".
-        mean, std: of RGB in [0, 1], with which the network's input is normalised.
+        mean, std: normalise the network's input, RGB in [0, 1].
 
-    Shape: `[N, 3, H, W]` float RGB in [0, 1] → maps `[N, C, h, w]` by layer.
+    Shape: float RGB `[N, 3, H, W]` in [0, 1] → maps `[N, C, h, w]` by layer name.
 
     Raises:
         UnknownNameError: the network has no such layer.
-        InputError: a network that can't be traced; no layer at all.
+        InputError: the network can't be traced, or `layers` is empty.
     """
 
     mean: Tensor
@@ -53,16 +53,16 @@ class FeatureMaps(nn.Module):
         return maps
 
     def train(self, mode: bool = True) -> FeatureMaps:
-        """Stays in eval mode: the network measures, it does not learn."""
+        """Keeps eval mode whatever `mode` is: the network is fixed."""
         return super().train(False)
 
 
 def cut_behind(net: nn.Module, layers: Sequence[str]) -> nn.Module:
-    """A frozen copy that returns what these layers give out, by name, and has no later ones.
+    """A frozen copy that ends after these layers and returns their outputs by name.
 
     Raises:
-        UnknownNameError: a layer that there is not.
-        InputError: no layers, or a network that torch.fx can't trace.
+        UnknownNameError: the network has no such layer.
+        InputError: `layers` is empty, or torch.fx can't trace the network.
     """
     known = layers_of(net)
     if not layers:
@@ -74,17 +74,17 @@ def cut_behind(net: nn.Module, layers: Sequence[str]) -> nn.Module:
             )
     net = copy.deepcopy(net).eval().requires_grad_(False)
     for module in net.modules():
-        if "inplace" in vars(module):  # would write over the features of the layer before
+        if "inplace" in vars(module):  # would overwrite the previous layer's features
             vars(module)["inplace"] = False
     extractor: nn.Module = create_feature_extractor(net, {name: name for name in layers})
     return extractor
 
 
 def before_max_pools(net: nn.Module, count: int) -> list[str]:
-    """Names of the layers whose activations the first `count` max-pools get.
+    """Names of the layers whose outputs the first `count` max-pools take.
 
     Raises:
-        InputError: fewer max-pools, or a network that torch.fx can't trace.
+        InputError: there are fewer max-pools, or torch.fx can't trace the network.
     """
     modules = dict(net.named_modules())
     names = [
@@ -100,7 +100,7 @@ def before_max_pools(net: nn.Module, count: int) -> list[str]:
 
 
 def layers_of(net: nn.Module) -> list[str]:
-    """Names of all layers, in the order in which they run."""
+    """Names of all layers in running order; InputError if torch.fx can't trace the network."""
     try:
         return list(get_graph_node_names(net)[1])
     except Exception as error:  # tracing runs the network's own code

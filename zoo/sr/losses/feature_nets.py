@@ -1,4 +1,4 @@
-"""Trained networks that look at images for a loss or a metric."""
+"""Pretrained networks whose features serve losses and metrics."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from zoo.store.state_dict import load_weights, read_weights
 def lesson_net(weights: str | Path | None = "default") -> nn.Module:
     """VGG16 with batch norm: the lesson's network.
 
-    weights: "default", torchvision's ImageNet weights, downloaded when first used; or a
-        *.safetensors file with the names of torchvision's vgg16_bn, classifier or not; None for a
-        random start.
+    weights: "default" (torchvision's ImageNet weights, downloaded on first use), a *.safetensors
+        file with the names of torchvision's vgg16_bn, with or without the classifier, or None
+        (random).
 
     Raises:
-        WeightsError: weights that can't be had, or are another network's.
+        WeightsError: the weights can't be fetched or read, or belong to another network.
     """
     from torchvision import models
 
@@ -35,16 +35,16 @@ def lesson_net(weights: str | Path | None = "default") -> nn.Module:
 
 
 def normalised_vgg19(weights: str | Path | None) -> nn.Sequential:
-    """VGG19 up to conv3_1, scaled so that every channel's mean activation is 1.
+    """VGG19 up to conv3_1, scaled so that every channel's mean activation is 1 (Gatys et al.).
 
-    Its first layer, a 1×1 convolution, takes RGB in [0, 1] (mean 0, std 1) to what the network
-    wants. Names are torchvision's: `features.3` is the ReLU before the first max-pool, `features.8`
-    that before the second, `features.11` the last one, after conv3_1. Borders are reflected.
+    The first layer, a 1×1 convolution, normalises RGB in [0, 1], so `FeatureMaps` needs mean 0 and
+    std 1. Names are torchvision's: `features.3` is the ReLU before the first max-pool, `features.8`
+    the one before the second, `features.11` the one after conv3_1. Borders are reflected.
 
-    weights: a *.safetensors file with these names; None for a random start.
+    weights: a *.safetensors file with these names, or None (random).
 
     Raises:
-        WeightsError: a file that can't be read, or is another network's.
+        WeightsError: the file can't be read, or belongs to another network.
     """
     features = nn.Sequential()
     inputs = 3
@@ -66,11 +66,11 @@ def normalised_vgg19(weights: str | Path | None) -> nn.Sequential:
 def resnet50_to_layer2(weights: str | Path | None = "default") -> nn.Module:
     """ResNet50 up to `layer2`: stem at stride 2, `layer1` at 4, `layer2` at 8.
 
-    weights: "default", torchvision's; or a *.safetensors file with torchvision's names of the
-        original network (MSRA's), whose stride sits in `layer2.0.conv1`; None for a random start.
+    weights: "default" (torchvision's), a *.safetensors file of the original network (MSRA's, with
+        the stride in `layer2.0.conv1`) under torchvision's names, or None (random).
 
     Raises:
-        WeightsError: weights that can't be had, or are another network's.
+        WeightsError: the weights can't be fetched or read, or belong to another network.
     """
     from torchvision import models
 
@@ -88,7 +88,7 @@ def resnet50_to_layer2(weights: str | Path | None = "default") -> nn.Module:
 
 
 def _part(file: str | Path, prefix: str) -> dict[str, Tensor]:
-    """The entries of a file whose names begin with `prefix`, without it."""
+    """The entries of a file whose names begin with `prefix`, which is removed."""
     state = read_weights(file)
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 

@@ -12,7 +12,7 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 def charbonnier(prediction: Tensor, target: Tensor) -> Tensor:
-    """Mean of sqrt(error² + ε²), ε = 0.001: L1 with a smooth bottom (Lai et al., LapSRN)."""
+    """Mean of sqrt(error² + ε²), ε = 0.001: L1 that is smooth at 0 (LapSRN, arXiv:1704.03915)."""
     return torch.sqrt((prediction - target) ** 2 + 1e-6).mean()
 
 

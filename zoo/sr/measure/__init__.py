@@ -1,1 +1,1 @@
-"""How good an enlargement is: metrics and the benchmark protocol."""
+"""Super-resolution metrics and the benchmark protocol."""

@@ -1,8 +1,9 @@
-"""The benchmark protocol: enlarge low-resolution files, compare with the originals on luma.
+"""The super-resolution benchmark: enlarge low-resolution images, compare with originals on luma.
 
-1. Crop the original at the right and bottom to a multiple of the scale. 2. Low resolution: MATLAB's
-bicubic `imresize`, uint8. 3. The result clamped and rounded to uint8. 4. Luma, BT.601 studio range.
-5. `scale` pixels cropped on each side. 6. PSNR and SSIM per image, then the mean over images.
+1. Crop the original at the right and bottom to a multiple of the scale. 2. Shrink it by MATLAB's
+bicubic `imresize`, uint8. 3. Enlarge, clamp and round to uint8. 4. Take luma, BT.601 studio range,
+not rounded (for `psnr_y_rounded`: to whole levels). 5. Crop `scale` pixels on each side. 6. Take
+PSNR and SSIM per image, then the mean over images.
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from zoo.sr.data.pairs import Pair, load_pair
 from zoo.sr.measure.metrics import psnr_y, ssim_y
 
 PROTOCOL = (
-    "psnr_y (dB) and ssim_y: luma of uint8 images, rounded; crop = scale; low resolution by "
-    "MATLAB's bicubic imresize; per image, then mean"
+    "psnr_y (dB) and ssim_y: luma of uint8 images, not rounded (psnr_y_rounded: to whole levels, "
+    "as MATLAB does for uint8); crop = scale; low resolution by MATLAB's bicubic imresize; "
+    "per image, then mean"
 )
+METRICS = ("psnr_y", "psnr_y_rounded", "ssim_y")
 SETS = ("Set5", "Set14", "B100")
 
 # uint8 [H, W, 3] -> uint8 [scale·H, scale·W, 3]
@@ -31,19 +34,23 @@ Enlarge = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def find_set(data: Path, name: str) -> Path:
-    """The folder of a benchmark set: DATA/NAME or DATA/benchmark/NAME.
+    """The folder of a set: DATA/NAME, DATA/benchmark/NAME, DATA/sr/benchmark/NAME, or NAME itself.
 
     Raises:
-        DataError: neither exists.
+        DataError: none exists.
     """
-    for folder in (data / name, data / "benchmark" / name, data / "sr" / "benchmark" / name):
+    places = (data, data / "benchmark", data / "sr" / "benchmark", Path())
+    for folder in (place / name for place in places):
         if folder.is_dir():
             return folder
-    raise DataError(f"The set {name} is in neither {data / name} nor {data / 'benchmark' / name}.")
+    raise DataError(
+        f"The set {name} is in neither {data / name} nor {data / 'benchmark' / name},"
+        " and is no folder."
+    )
 
 
 def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
-    """Originals and their low-resolution files, from `LR_x{scale}/` or else by `imresize`."""
+    """Originals with their low-resolution versions, from `LR_x{scale}/` or else by `imresize`."""
     inputs = folder / f"LR_x{scale}"
     for file in list_images(folder, recursive=False):
         yield load_pair(file, scale=scale, inputs=inputs if inputs.is_dir() else None)
@@ -55,15 +62,16 @@ def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
     Args:
         enlarge: from uint8 `[H, W, 3]` to uint8 `[scale·H, scale·W, 3]`.
         folder: originals, and their low-resolution files in `LR_x{scale}/` if there are any.
-        scale: of the enlargement.
+        scale: factor of the enlargement.
 
     Returns:
-        `{"psnr_y": dB, "ssim_y": in [-1, 1], "seconds": per image, "images": {name: the same}}`;
+        `{"psnr_y": dB, "psnr_y_rounded": dB, "ssim_y": in [-1, 1], "seconds": per image,
+        "images": {name: the same}}`;
         the figures beside "images" are means over them.
 
     Raises:
-        ImageError: a folder that is missing or holds no image.
-        DataError: an unreadable file or a pair that does not fit.
+        ImageError: the folder is missing or holds no image.
+        DataError: a file is unreadable, or the two of a pair do not fit.
     """
     images = {}
     for name, target, low in benchmark_pairs(folder, scale):
@@ -72,11 +80,12 @@ def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
         seconds = time.perf_counter() - start
         images[Path(name).stem] = {
             "psnr_y": psnr_y(result, target, crop=scale),
+            "psnr_y_rounded": psnr_y(result, target, crop=scale, rounded=True),
             "ssim_y": ssim_y(result, target, crop=scale),
             "seconds": seconds,
         }
     means = {
         key: float(np.mean([image[key] for image in images.values()]))
-        for key in ("psnr_y", "ssim_y", "seconds")
+        for key in (*METRICS, "seconds")
     }
     return {**means, "images": images}

@@ -13,16 +13,15 @@ from torch import Tensor
 from zoo.errors import InputError
 
 
-def rgb_to_y(image: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """BT.601 luma in studio range, rounded to whole levels as MATLAB's `rgb2ycbcr` does for uint8.
-
-    The rounding matters: without it PSNR stands a few hundredths of a dB higher.
+def rgb_to_y(image: NDArray[np.uint8], *, rounded: bool = False) -> NDArray[np.float64]:
+    """BT.601 luma in studio range: Y = 16 + (65.481 R + 128.553 G + 24.966 B) / 255.
 
     Args:
         image: `[H, W, 3]` uint8; `[H, W]` or `[H, W, 1]` counts as RGB with equal channels.
+        rounded: to whole levels, as MATLAB's `rgb2ycbcr` does for uint8.
 
     Returns:
-        `[H, W]` float64, whole numbers in [16, 235].
+        `[H, W]` float64 in [16, 235].
 
     Raises:
         InputError: another dtype or shape.
@@ -34,11 +33,12 @@ def rgb_to_y(image: NDArray[np.uint8]) -> NDArray[np.float64]:
             f"Luma is taken of uint8 [H, W, 3] or [H, W], not {image.dtype} {list(image.shape)}."
         )
     weights = np.array([65.481, 128.553, 24.966]) / 255
-    return np.floor(16.5 + np.broadcast_to(image, (*image.shape[:2], 3)) @ weights)
+    y = 16 + np.broadcast_to(image, (*image.shape[:2], 3)) @ weights
+    return np.floor(y + 0.5) if rounded else y
 
 
 def luma_pair(
-    result: NDArray[np.uint8], target: NDArray[np.uint8], crop: int
+    result: NDArray[np.uint8], target: NDArray[np.uint8], crop: int, *, rounded: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Luma of both images without `crop` pixels on each side."""
     if result.shape[:2] != target.shape[:2]:
@@ -46,20 +46,27 @@ def luma_pair(
     if min(target.shape[:2]) <= 2 * crop:
         raise InputError(f"Nothing is left of {target.shape[:2]} after cropping {crop} pixels.")
     inside = slice(crop, -crop or None)
-    return rgb_to_y(result)[inside, inside], rgb_to_y(target)[inside, inside]
+    y, reference = rgb_to_y(result, rounded=rounded), rgb_to_y(target, rounded=rounded)
+    return y[inside, inside], reference[inside, inside]
 
 
-def psnr_y(result: NDArray[np.uint8], target: NDArray[np.uint8], *, crop: int) -> float:
+def psnr_y(
+    result: NDArray[np.uint8], target: NDArray[np.uint8], *, crop: int, rounded: bool = False
+) -> float:
     """Peak signal-to-noise ratio in dB on luma, peak 255, without `crop` pixels on each side.
+
+    Tables of EDSR, IMDN and SwinIR take luma that is not rounded. Older ones round it, as MATLAB
+    does for uint8: the figures are then lower, by up to 0.1 dB for very good results.
 
     Args:
         result, target: `[H, W, 3]` or `[H, W]`, uint8, of one size.
         crop: the scale, by the protocol.
+        rounded: round luma to whole levels first ("psnr_y_rounded" in results).
 
     Raises:
         InputError: another dtype or shape, sizes that differ or nothing left after the crop.
     """
-    y, reference = luma_pair(result, target, crop)
+    y, reference = luma_pair(result, target, crop, rounded=rounded)
     error = np.mean((y - reference) ** 2)
     return math.inf if error == 0 else float(10 * np.log10(255**2 / error))
 
@@ -76,7 +83,7 @@ def gaussian_mean(image: Tensor) -> Tensor:
 def ssim_y(result: NDArray[np.uint8], target: NDArray[np.uint8], *, crop: int) -> float:
     """Structural similarity on luma (Wang et al. 2004): K = (0.01, 0.03), float64, valid region.
 
-    Args and errors as `psnr_y`; at least 11 pixels a side must be left after the crop.
+    Args and errors are as in `psnr_y`; the crop must leave at least 11 pixels a side.
     """
     a, b = (torch.from_numpy(y) for y in luma_pair(result, target, crop))
     if min(a.shape) < 11:

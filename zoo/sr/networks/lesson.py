@@ -1,9 +1,9 @@
-"""The lesson's own super-resolution net, literally, defects included, to measure ours against.
+"""The lesson's super-resolution network with its defects, a baseline for `SRResNet`.
 
 fast.ai, "Cutting edge deep learning for coders", part 2 (2018), lesson 14, notebook `enhance`.
-Against `SRResNet` it has no global skip, a ReLU after every convolution outside the blocks, and
-batch norm in the tail, which costs PSNR. (The lesson calls ICNR with scale 4 for its shuffles of 2;
-that slip is not repeated.)
+Unlike `SRResNet` it has no global skip, a ReLU after every convolution outside the blocks, and
+batch norm in the tail, which lowers PSNR. (The lesson calls ICNR with scale 4 for its ×2 shuffles;
+that mistake is not repeated.)
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ def upsample(width: int) -> nn.Sequential:
 class LessonSRResNet(ZooModel):
     """The lesson's net: 64 channels, 8 residual blocks scaled by 0.1, batch norm before the end.
 
-    Shape: `[N, 3, H, W]` float in [0, 1] → `[N, 3, scale·H, scale·W]`, not clamped. Inside, input
-    and output are normalised with ImageNet's statistics, as in the lesson.
+    Shape: float `[N, 3, H, W]` in [0, 1] → float `[N, 3, scale·H, scale·W]`, not clamped. The
+    layers work on values normalised with ImageNet's statistics, as in the lesson.
 
     Args:
         scale: a power of 2.

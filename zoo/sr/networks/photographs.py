@@ -1,4 +1,4 @@
-"""What all our weights for photographs have in common: training data and licences."""
+"""Metadata shared by all super-resolution weights: training data and licences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ VGG_LOSS = " The feature loss looked through Oxford's VGG19, trained on ImageNet
 
 
 def photograph_meta(*, recipe: str, version: int = 1, loss: str = "") -> WeightsMeta:
-    """Facts of weights trained on the photographs that the card lists."""
+    """Returns the metadata of weights trained on the photographs in the model card.
+
+    loss: a sentence about the loss's network, appended to the training data.
+    """
     return WeightsMeta(
         version=version,
         license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",

@@ -1,7 +1,7 @@
 """SRResNet without batch norm: the zoo's super-resolution network.
 
-Ledig et al., "Photo-realistic single image super-resolution" (arXiv:1609.04802), as slimmed by
-EDSR (Lim et al., arXiv:1707.02921) and taught by fast.ai's part 2, lesson 14.
+Ledig et al., "Photo-realistic single image super-resolution" (arXiv:1609.04802), without batch norm
+as in EDSR (Lim et al., arXiv:1707.02921); fast.ai, part 2 (2018), lesson 14.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ from zoo.sr.networks.photographs import VGG_LOSS, photograph_meta
 
 
 class ResidualBlock(nn.Module):
-    """x + res_scale · conv(leaky_relu(conv(x))).
+    """x + res_scale · conv(leaky_relu(conv(x))), `[N, width, H, W]` → the same shape.
 
-    No batch norm: it would shift the pixels' statistics. A slope of 0 makes it the lesson's ReLU.
+    Batch norm is left out because it removes the features' range (EDSR). A slope of 0 gives the
+    lesson's ReLU.
     """
 
     def __init__(self, width: int, res_scale: float, negative_slope: float = 0.0) -> None:
@@ -41,26 +42,26 @@ class ResidualBlock(nn.Module):
 class SRResNet(ZooModel):
     """Enlarges RGB images by `scale`.
 
-    The trunk works at the input's resolution, where it is cheap, and is enlarged last. The network
-    learns what bilinear enlargement of its input lacks: that sum is made in the input's own
-    precision, so a trunk in bfloat16 costs next to nothing.
+    The trunk works at the input's resolution, where convolutions are cheap; features are enlarged
+    last. The output is a residual added to the bilinearly enlarged input. The sum keeps the input's
+    precision, so a trunk in bfloat16 loses almost no accuracy.
 
     Args:
-        scale: any product of 2 and 3; with 1 the network restores instead of enlarging.
+        scale: a product of 2 and 3; with 1 the network restores instead of enlarging.
         width: channels of the trunk.
         depth: residual blocks.
         res_scale: factor on each residual branch; below 1 it keeps high learning rates and wide
             nets stable.
-        negative_slope: of the leaky ReLU in the blocks; 0 makes it a ReLU, whose units Muon
-            silences for good, whole blocks of them.
+        negative_slope: slope of the leaky ReLU in the blocks. 0 makes it a ReLU, but the Muon
+            optimizer lets ReLU units and whole blocks die.
         upsampler: "pixelshuffle" (with ICNR), "nearest" or "transposed".
 
-    Shape: `[N, 3, H, W]` float in [0, 1], any H and W from 1 → `[N, 3, scale·H, scale·W]`, not
-    clamped.
+    Shape: float `[N, 3, H, W]` in [0, 1], H and W at least 1 → float `[N, 3, scale·H, scale·W]`,
+    not clamped.
 
     Raises:
-        OptionError: an unknown `upsampler` or `scale`.
-        InputError: another shape or dtype.
+        OptionError: `upsampler` is unknown, or `scale` is no product of 2 and 3.
+        InputError: the input has another shape or dtype.
     """
 
     mean: Tensor
@@ -87,12 +88,12 @@ class SRResNet(ZooModel):
         self.fuse = nn.Conv2d(width, width, 3, padding=1)
         self.upsampler = Upsampler(width, scale, upsampler)
         self.tail = nn.Conv2d(width, 3, 3, padding=1)
-        with torch.no_grad():  # starts near bilinear enlargement, with little noise to unlearn
+        with torch.no_grad():  # the initial output is close to bilinear enlargement
             for parameter in self.tail.parameters():
                 parameter.mul_(0.1)
 
-        # Facts for tiling: pixels seen on each side, and floats alive per input pixel at the
-        # widest point, the last enlargement (its input, the convolution's output, the shuffle's).
+        # For tiling: the receptive field's radius in input pixels, and the floats alive per input
+        # pixel at the peak, the last enlargement (its input, the wide and the shuffled output).
         self.halo = math.ceil(1 + 2 * depth + 1 + self.upsampler.radius + 1 / scale)
         self.peak_floats = 3 * width * scale**2
 
