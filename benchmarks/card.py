@@ -15,8 +15,8 @@ from zoo.seg.measure.evaluate import METRICS
 ROOT = Path(__file__).parents[1]
 SR_SETS = ("Set5", "Set14", "B100")
 
-# The lesson's validation figures by network and size: accuracy, Dice. Its Dice pools the pixels of a
-# batch; its accuracy counts a pixel as car if the logit (not the probability) exceeds 0.5.
+# The lesson's validation figures by network and size: accuracy, Dice. Its Dice pools the pixels of
+# a batch; its accuracy counts a pixel as car if the logit (not the probability) exceeds 0.5.
 LESSON: dict[tuple[str, int], tuple[float, float | None]] = {
     ("simple_up34", 128): (0.99173, None),
     ("simple_up34", 512): (0.99639, None),
@@ -55,7 +55,7 @@ def readme_super_resolution(folder: Path) -> str:
 
 
 def readme_segmentation(folder: Path) -> str:
-    """README table: all weights on the lesson's 63 validation cars, and the lesson's own figures."""
+    """README table: all weights on the lesson's 63 validation cars, and the lesson's figures."""
     lines = ["| 63 cars | pixels | parameters | accuracy | Dice, pooled |", "|---|---|---|---|---|"]
     sizes = set()
     for name in shipped("segmentation"):

@@ -121,7 +121,7 @@ def every(steps: int) -> dict[str, int]:
 
 
 def spectrum(net: nn.Module, pairs: Sequence[Pair], *, scale: int) -> dict[str, float]:
-    """Energy of the finest octave and power of the grid relative to the originals' (geometric means)."""
+    """Geometric means of finest-octave energy and grid power, relative to the originals'."""
     ratios = []
     for pair in pairs:
         result = rgb_to_y(upscale(pair.input, net, precision="fp32"))

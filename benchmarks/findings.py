@@ -109,7 +109,8 @@ def perceptual(study: dict[str, Any]) -> str:
         "judge how far a result is from the original. No loss has used either of them.",
         bullets(
             "The `perceptual` weights have more fine detail than `psnr`, and a larger error.",
-            f"ResNet50 finds them closer to the original than `psnr` {closer('distance_resnet50')}.",
+            "ResNet50 finds them closer to the original than `psnr` "
+            f"{closer('distance_resnet50')}.",
             f"EfficientNet-Lite0 finds them closer {closer('distance_lite0')}.",
             "Figures do not settle what looks best: see the [gallery](gallery.md).",
         ),

@@ -31,7 +31,7 @@ from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import FeatureSection, SRRecipe, SuperResolution
 
 PICTURE = Path(__file__).parents[1] / "docs" / "losses.png"
-RECIPE = Path(__file__).parent / "recipes" / "srresnet_x4_perceptual.yaml"  # its feature loss is used
+RECIPE = Path(__file__).parent / "recipes" / "srresnet_x4_perceptual.yaml"  # for its feature loss
 START = "srresnet_x4.psnr"
 SCALE = 4
 PART = (168, 250, 96)  # of scikit-image's cat: top, left, side

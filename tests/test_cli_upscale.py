@@ -75,8 +75,13 @@ def test_the_result_is_that_of_the_library(tiny_upscaler: Path, tmp_path: Path) 
 def test_one_file_into_a_named_file(tiny_upscaler: Path, tmp_path: Path) -> None:
     source, target = tmp_path / "a.png", tmp_path / "sub" / "b.JPG"
     photograph().save(source)
-    assert run("upscale", source, "-o", target, "-m", tiny_upscaler, "--quality", 80).status == 0
-    assert Image.open(target).format == "JPEG"
+    tables = []
+    for quality in (20, 90):
+        options = ("--quality", quality, "--overwrite")
+        assert run("upscale", source, "-o", target, "-m", tiny_upscaler, *options).status == 0
+        assert Image.open(target).format == "JPEG"
+        tables.append(sum(Image.open(target).quantization[0]))
+    assert tables[0] > 4 * tables[1]
     assert files(tmp_path) == {"a.png", "sub/b.JPG"}
 
 

@@ -37,9 +37,19 @@ def test_python_on_the_pages(
             assert Path("runs", job, "best", "model.safetensors").is_file()
 
 
-@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
-def test_links_lead_to_files(page: str) -> None:
-    file = ROOT / page
-    links = re.findall(r"\]\(([^)#:]+)\)", file.read_text())
-    missing = [link for link in links if not (file.parent / link).exists()]
-    assert missing == []
+@pytest.mark.parametrize(
+    "file", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda file: file.name
+)
+def test_links_lead_to_files(file: Path) -> None:
+    links = re.findall(r"\]\(([^):]+)\)", file.read_text())
+    assert [link for link in links if not leads_somewhere(file, link)] == []
+
+
+def leads_somewhere(file: Path, link: str) -> bool:
+    """Whether the file of a link exists, and on it the heading behind the #."""
+    path, _, heading = link.partition("#")
+    target = file.parent / path if path else file
+    if not heading:
+        return target.exists()
+    titles = re.findall(r"^#+ (.+)$", target.read_text(), re.MULTILINE)
+    return heading in {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}

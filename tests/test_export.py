@@ -151,3 +151,18 @@ def test_what_no_file_can_hold(
         export_model(odd(), tmp_path / f"model.{suffix}")
     assert "\n" not in str(caught.value)
     assert files(tmp_path) == set()
+
+
+class Void(SRResNet):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) * torch.nan
+
+
+def test_results_that_are_no_numbers_are_refused(tmp_path: Path, own_registry: None) -> None:
+    @zoo.register_model(task="super-resolution")
+    def odd() -> SRResNet:
+        return Void(2, width=4, depth=1)
+
+    with pytest.raises(ExportError, match="differ from the model's by nan"):
+        export_model(odd(), tmp_path / "model.pt2")
+    assert files(tmp_path) == set()

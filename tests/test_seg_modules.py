@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from zoo.errors import InputError, OptionError
-from zoo.seg.encoders.encoder import Encoder, make_encoder
+from zoo.seg.encoders.encoder import make_encoder
 
 
 def picture(*size: int) -> Tensor:

@@ -14,7 +14,6 @@ from tiny_sr import TINY
 
 import zoo
 from zoo.errors import DataError, RecipeError
-from zoo.sr.data.imresize import imresize
 from zoo.sr.data.pairs import load_pair
 from zoo.train.loop import Trainer
 from zoo.train.super_resolution import SRRecipe, SuperResolution
@@ -39,10 +38,9 @@ def negatives(photographs: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "negatives"
     (folder / "0.5").mkdir(parents=True)
     for file in photographs.iterdir():
-        pixels = np.asarray(Image.open(file))
-        Image.fromarray(255 - pixels).save(folder / file.name)
-        height, width = (round(side / 2) for side in pixels.shape[:2])
-        Image.fromarray(255 - imresize(pixels, (height, width))).save(folder / "0.5" / file.name)
+        for share, place in ((1.0, folder), (0.5, folder / "0.5")):
+            target = load_pair(file, scale=2, share=share).target
+            Image.fromarray(255 - target).save(place / file.name)
     return folder
 
 

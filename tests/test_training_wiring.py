@@ -5,6 +5,7 @@ Left out here are the tasks' own options, see `test_training_wiring_seg.py`.
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import subprocess
@@ -52,6 +53,14 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"stages.0.frozen_statistics": ["norm"]}),
     ({}, {"stages.1.frozen_statistics": ["norm"]}),
 ]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def little_garbage() -> Iterator[None]:
+    """A stage ends with a collection of garbage, which takes ten times as long as the stage."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(autouse=True)

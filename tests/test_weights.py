@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from toys import META, Toy, declare, flip_a_bit, same_state
 
 import zoo
@@ -129,6 +131,15 @@ def test_one_altered_bit_is_noticed_in_a_local_file(toy_file, at):
         zoo.create_model("toy", weights=toy_file, width=8)
 
 
+def test_the_checksum_covers_shapes_too(toy, toy_file):
+    with safe_open(toy_file, framework="pt") as file:
+        metadata = file.metadata()
+    state = toy.state_dict() | {"conv.weight": toy.conv.weight.detach().reshape(3, 8, 3, 3)}
+    save_file(state, toy_file, metadata=metadata)  # the same bytes in another form
+    with pytest.raises(WeightsError, match="was altered after it was saved"):
+        read_weights(toy_file)
+
+
 @pytest.mark.parametrize("length", [0, 5, 200, -1])
 def test_truncated_file_is_noticed(toy_file, length):
     toy_file.write_bytes(toy_file.read_bytes()[:length])
@@ -185,6 +196,9 @@ def test_a_failed_load_leaves_the_model_unchanged(toy):
     del state["norm.bias"]
     with pytest.raises(WeightsError, match=r"1 missing \(norm.bias\); use another"):
         load_weights(toy, state, label="x", hint="use another")
+    state = before | {"norm.num_batches_tracked": torch.tensor(1.0)}  # a whole number in the model
+    with pytest.raises(WeightsError, match="1 of another shape or kind"):
+        load_weights(toy, state, label="x")
     assert all(torch.equal(value, before[key]) for key, value in toy.state_dict().items())
 
 
@@ -224,8 +238,6 @@ def test_a_failed_save_keeps_the_old_file(toy_file, monkeypatch):
 def test_prefixes_of_wrappers_are_removed(toy, tmp_path, prefix):
     state = {prefix + key: value for key, value in toy.state_dict().items()}
     load_weights(Toy(8), canonical(state), label="x")
-    from safetensors.torch import save_file
-
     save_file(state, tmp_path / "foreign.safetensors")  # no checksum, wrapped keys
     assert read_weights(tmp_path / "foreign.safetensors").keys() == toy.state_dict().keys()
 

@@ -117,7 +117,7 @@ def _build(model: Model, options: dict[str, Any]) -> ZooModel:
         return model.build(**options)
     except ZooError:
         raise
-    except (TypeError, ValueError, RuntimeError) as error:  # torch's errors for a width of "8" or -1
+    except (TypeError, ValueError, RuntimeError) as error:  # raised for a width of "8" or -1
         given = ", ".join(f"{option}={value!r}" for option, value in options.items())
         reason = " ".join(str(error).split())
         raise OptionError(f"{model.name} can't be built with {given}: {reason}.") from error

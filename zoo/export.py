@@ -125,9 +125,9 @@ def _write_onnx(model: nn.Module, image: Tensor, path: Path, facts: dict[str, st
             output_names=["result"],
             verbose=False,
         )
-    except Exception as error:  # of many kinds
+    except Exception as error:  # the exporter raises errors of many types
         raise _no_graph(path, error) from error
-    assert program is not None  # with dynamo=True
+    assert program is not None  # because dynamo=True
     program.model.metadata_props.update(facts)
     program.save(path)
     session = onnxruntime.InferenceSession(path)
@@ -140,7 +140,7 @@ def _write_pt2(model: nn.Module, image: Tensor, path: Path, facts: dict[str, str
         program = torch.export.export(
             model, (image,), dynamic_shapes=({0: free, 2: free, 3: free},)
         )
-    except Exception as error:  # of many kinds
+    except Exception as error:  # the exporter raises errors of many types
         raise _no_graph(path, error) from error
     torch.export.save(program, path, extra_files={"zoo.json": json.dumps(facts, indent=1)})
     return cast(Run, torch.export.load(path).module())

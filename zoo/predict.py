@@ -76,7 +76,7 @@ def upscale(
     upscaler = Upscaler(model, tile=tile, precision=precision, tta=tta, device=device)
 
     def enlarge(picture: Picture) -> Picture:
-        check_pil(picture)  # before the work
+        check_pil(picture)  # before the long work
         return upscaler.picture(picture, progress)
 
     return _to_its_kind(

@@ -1,1 +1,1 @@
-"""What the commands of `zoo` do."""
+"""The work of the commands of `zoo`."""

@@ -1,4 +1,4 @@
-"""What `zoo list` and `zoo info` show."""
+"""`zoo list` and `zoo info`: tables of models and weights."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.registry import Model, Weights, get_model, get_weights, list_models, li
 
 
 def overview(pattern: str, *, pretrained: bool) -> Table:
-    """Return a table of the models, or with a dot in the pattern the weights, that match it.
+    """Return a table of the models that match a pattern; of weights if it contains a dot.
 
     Builds no network, so that a list appears at once.
     """
@@ -35,7 +35,7 @@ def summary(model: Model) -> str:
 
 
 def description(name: str) -> Iterator[RenderableType]:
-    """Yield the parts of the text on a model and all its weights, or on "model.tag".
+    """Yield text and tables about a model and all its weights, or about one "model.tag".
 
     Raises UnknownNameError.
     """
@@ -83,7 +83,7 @@ def _facts(facts: dict[str, object]) -> Table:
 
 
 def _flat(metrics: dict[str, object], prefix: str = "") -> dict[str, object]:
-    """Nested figures as one level: {"Set5": {"psnr_y": 38}} becomes {"Set5 psnr_y": 38}."""
+    """Flatten nested metrics: {"Set5": {"psnr_y": 38}} becomes {"Set5 psnr_y": 38}."""
     flat: dict[str, object] = {}
     for key, value in metrics.items():
         label = f"{prefix} {key}".strip()

@@ -1,4 +1,4 @@
-"""The demonstration: photographs enlarged, and one picture beside bicubic enlargement."""
+"""`zoo demo`: enlarge photographs, and draw a comparison with bicubic enlargement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from zoo.pictures.pillow import from_pil
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
 from zoo.sr.measure.metrics import psnr_y
 
-# Photographs of scikit-image, and where to look: the centre's row and column, as shares.
+# scikit-image's photographs, and the centre of the part to show: row and column in [0, 1].
 _SAMPLES = {"astronaut": (0.32, 0.80), "chelsea": (0.39, 0.38), "coffee": (0.37, 0.64)}
 _MOST_ROWS = 4
 
@@ -28,9 +28,9 @@ _MOST_ROWS = 4
 def run_demo(images: list[Path], out: Path, model: str, *, overwrite: bool = False) -> int:
     """Enlarge pictures, or samples if there are none, into `out`, and return the exit status.
 
-    Samples are shrunk first, so that the original can stand beside the results.
-    Raises ZooError for a model or folder that can't be used, for files in the way unless
-    `overwrite`, and where samples are not installed.
+    Samples are downscaled first, so that the results can be compared with the original.
+    Raises ZooError for a model or folder that can't be used, for files that exist unless
+    `overwrite`, and if the samples are not installed.
     """
     upscaler = Upscaler(model)
     outputs = Outputs(images, f"{out}/", None)
@@ -90,9 +90,9 @@ def _enlarge_samples(out: Path, upscaler: Upscaler, rows: list[Row], *, overwrit
 
 
 def _views(small: Array, large: Array, part: Part, scale: int) -> dict[str, Array]:
-    """The part of the small picture, enlarged by pixels, by bicubic and by the network."""
+    """Return the part by column title: low-resolution, enlarged bicubically and by the network."""
     top, left, side = part
-    y, x = max(top - 4, 0), max(left - 4, 0)  # what bicubic sees around it
+    y, x = max(top - 4, 0), max(left - 4, 0)  # the margin that bicubic needs
     bicubic = bicubic_upscale(small[y : top + side + 4, x : left + side + 4], scale)
     return {
         "low resolution": _cut(small, part),
@@ -107,7 +107,7 @@ def _cut(pixels: Array, part: Part, scale: int = 1) -> Array:
 
 
 def _around(centre: tuple[float, float], pixels: Array, side: int) -> Part:
-    """The part of at most this side whose centre is nearest to `centre`, in shares."""
+    """Return the part of at most `side` whose centre is nearest to `centre`, given in [0, 1]."""
     height, width = pixels.shape[:2]
     side = min(side, height, width)
     top = min(max(round(centre[0] * height - side / 2), 0), height - side)
@@ -132,6 +132,6 @@ def _sample(name: str) -> Array:
         ) from error
     try:
         pixels: Array = getattr(skimage.data, name)()
-    except Exception as error:  # a release that fetches its photographs
+    except Exception as error:  # some releases download the photographs
         raise ImageError(f"scikit-image has no photograph {name!r} ({error}).") from error
     return pixels

@@ -1,4 +1,4 @@
-"""Many files, one after the other: where results go, what failed, how far it is."""
+"""Process many files: paths of the results, a progress bar, and a report of failures."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from zoo.errors import ImageError, InputError, ZooError, did_you_mean
 from zoo.pictures.files import find_images
 from zoo.pictures.formats import FORMATS, SUFFIXES
 
-# From a source, its path relative to the folder it was found in, and a function to report the share
-# that is done.
+# Takes a source, its path relative to the folder it was found in, and a function that reports the
+# fraction that is done.
 Work = Callable[[Path, Path, Callable[[float], None]], None]
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+_INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 def parse_format(text: str) -> str:
-    """Return the name in FORMATS that is meant by "jpg", ".JPG" or "jpeg"; else InputError."""
+    """Return the name in FORMATS for "jpg", ".JPG" or "jpeg"; raise InputError for unknown ones."""
     suffix = "." + text.lower().lstrip(".")
     name = SUFFIXES.get(suffix, text.upper())
     if name not in FORMATS or not FORMATS[name].writable:
@@ -35,12 +35,13 @@ def parse_format(text: str) -> str:
 
 
 class Outputs:
-    """Where results go: one file into a file, anything else into a folder, structure kept.
+    """The paths of results: one file, or a folder with the subfolders of the sources.
 
-    inputs: files and folders. out: a folder, made with the first result if missing; or a file name
-    for a single file. format: in FORMATS; None keeps the format of each source.
-    Raises InputError for a file name of another format, ImageError for a folder that can't be made
-    or written to.
+    inputs: files and folders.
+    out: a folder, created with the first result if missing; or a file name for a single file.
+    format: a name in FORMATS; None keeps the format of each source.
+    Raises InputError if `out` names a file of another format or one file for several inputs,
+    ImageError for a folder that can't be created or written to.
     """
 
     def __init__(self, inputs: list[Path], out: str, format: str | None) -> None:
@@ -64,7 +65,10 @@ class Outputs:
         _check_folder(self.out.parent if self.is_file else self.out)
 
     def find(self) -> list[tuple[Path, Path]]:
-        """Return the sources as `find_images` does, without earlier results that lie among them."""
+        """Return the sources as `find_images` does, without earlier results among them.
+
+        Raises ImageError if no source is left, and what `find_images` raises.
+        """
         out = self.out.resolve()
         nested = any(path.resolve() in out.parents for path in self.inputs)
         found = find_images(self.inputs)
@@ -74,9 +78,9 @@ class Outputs:
         return kept
 
     def target(self, source: Path, relative: Path, format: str) -> tuple[Path, str]:
-        """Return the file for the result of a source that has this format, and its format.
+        """Return the path and the format of the result of a source in `format`.
 
-        Formats that zoo only reads become PNG. The folder of the file is made.
+        Formats that zoo only reads become PNG. The folder of the result is created.
         Raises ImageError if the file is the source itself, or the result of another source.
         """
         format = self.format or (format if FORMATS[format].writable else "PNG")
@@ -97,14 +101,14 @@ class Outputs:
 def run(
     files: list[tuple[Path, Path]], work: Work, *, done: str, out: Path, memory_option: str = ""
 ) -> int:
-    """Work on each file behind a progress bar, and return the exit status: 1 if any failed.
+    """Run `work` on each file with a progress bar; return the exit status, 1 if any failed.
 
-    A failure is named in one line on stderr and stops nothing. `done` and `out` are words of the
-    summary: what was done ("enlarged"), and the folder of the results. `memory_option` is the
-    command's option that saves memory, if there is one. Ctrl-C ends in order, with status 130.
+    A failure prints one line on stderr, and the next file follows. `done` ("enlarged") and `out`
+    (the folder of the results) appear in the summary. `memory_option` is the command's option that
+    saves memory, if there is one. Ctrl-C stops the run; the status is then 130.
     """
     stdout, stderr = Console(soft_wrap=True), Console(stderr=True, soft_wrap=True)
-    # Time goes by the size of the files: their pixels are not known before they are read.
+    # Progress counts bytes of files: their pixels are not known before they are read.
     sizes = [max(file.stat().st_size, 1) if file.is_file() else 1 for file, _ in files]
     start, finished, failed, interrupted = time.monotonic(), 0, 0, False
     bar = Progress(
@@ -133,7 +137,7 @@ def run(
             except KeyboardInterrupt:
                 interrupted = True
                 break
-            except Exception as error:  # whatever a file does to a library, the next one gets a try
+            except Exception as error:  # decoders raise almost anything; the next file follows
                 failed += 1
                 sentence = _sentence(source, error, memory_option)
                 stderr.print(sentence, style="red", markup=False, highlight=False)
@@ -148,7 +152,7 @@ def run(
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder and those above it; ImageError if that fails."""
+    """Create a folder and its parents; raise ImageError if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -156,7 +160,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _check_folder(folder: Path) -> None:
-    """Refuse, before the work, a folder for results that could not be made or written to."""
+    """Raise ImageError if a folder for results can't be created or written to."""
     absolute = folder.absolute()
     there = next(path for path in (absolute, *absolute.parents) if os.access(path, os.F_OK))
     if not there.is_dir():

@@ -1,4 +1,4 @@
-"""`zoo segment`: pictures and folders, to masks, overlays or cutouts."""
+"""`zoo segment`: turn pictures and folders into masks, overlays or cutouts."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def segment_files(
 ) -> int:
     """Segment pictures and return the exit status; the arguments are those of the command.
 
-    Raises ZooError, before the work, for arguments that can't be used.
+    Raises ZooError for arguments that can't be used, before any work.
     """
     wanted = check_kind(kind)
     outputs = Outputs(inputs, out, parse_format(format) if format else None)

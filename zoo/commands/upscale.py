@@ -1,4 +1,4 @@
-"""`zoo upscale`: pictures and folders, enlarged."""
+"""`zoo upscale`: enlarge pictures and folders of pictures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def upscale_files(
 ) -> int:
     """Enlarge pictures and return the exit status; the arguments are those of the command.
 
-    Raises ZooError, before the work, for arguments that can't be used.
+    Raises ZooError for arguments that can't be used, before any work.
     """
     if tile not in ("auto", "whole") and not tile.isdecimal():
         raise InputError(f"--tile {tile} is none of auto, whole and a number from 1 up.")

@@ -1,4 +1,4 @@
-"""Whether the weights on this machine are what the package says: their hash, and their figures."""
+"""`zoo verify`: compare the hash and the metrics of local weights with the published ones."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from zoo.registry import Weights, get_model, get_weights, list_models, list_weig
 from zoo.seg.measure import evaluate as segmentation
 from zoo.sr.measure import evaluate as super_resolution
 
-_ROUNDING = 5e-4  # 0.02 dB of 38, 0.0005 of a Dice coefficient of 0.99
+_ROUNDING = 5e-4  # relative: 0.02 dB at 38 dB, 0.0005 at a Dice coefficient of 0.99
 
 
 class Figure(NamedTuple):
-    """One metric on one set: as measured now and as published, None where it is not."""
+    """One metric on one data set: the measured value, and the published one or None."""
 
     set: str
     metric: str
@@ -31,16 +31,16 @@ class Figure(NamedTuple):
 
     @property
     def agrees(self) -> bool:
-        """Whether both are the same but for what other processors and libraries round off."""
+        """Whether the two values are equal up to rounding; True if none is published."""
         return self.published is None or math.isclose(
             self.measured, self.published, rel_tol=_ROUNDING
         )
 
 
 def run(name: str | None, data: Path | None, sets: list[str], console: Console) -> int:
-    """Check weights, and with `data` measure them; say how it went, and return the exit status.
+    """Check weights, measure them if `data` is given, print results, return the exit status.
 
-    One damaged file never stops the rest. Raises UnknownNameError.
+    A damaged file does not stop the rest. Raises UnknownNameError.
     """
     failed = measured = 0
     for weights in select(name):
@@ -67,7 +67,7 @@ def run(name: str | None, data: Path | None, sets: list[str], console: Console) 
 
 
 def select(name: str | None) -> list[Weights]:
-    """Return the weights "model.tag", those of a model, or for None all that come in the package.
+    """Return the weights "model.tag", all weights of a model, or for None all bundled weights.
 
     Raises UnknownNameError, also for a model without weights.
     """
@@ -76,7 +76,7 @@ def select(name: str | None) -> list[Weights]:
         return [w for w in everything if w.file]
     if "." in name:
         return [get_weights(name)]
-    return [get_weights(w) for w in list_weights(name) or [name]]  # the name alone says none exist
+    return [get_weights(w) for w in list_weights(name) or [name]]  # raises if there are none
 
 
 def check(weights: Weights) -> nn.Module:
@@ -88,11 +88,11 @@ def check(weights: Weights) -> nn.Module:
 
 
 def measure(weights: Weights, model: nn.Module, data: Path, sets: list[str]) -> list[Figure]:
-    """Return the figures that are published with the weights as they come out now.
+    """Measure a model, and return its figures beside the published ones.
 
-    data: for super-resolution the folder of the benchmark sets, of which `sets` are measured; for
-        segmentation Carvana's, of which the lesson's validation cars are.
-    Raises DataError where the data are not there.
+    data: for super-resolution the folder of the benchmark sets, where `sets` are measured; for
+        segmentation Carvana's folder, where the lesson's validation cars are measured.
+    Raises DataError if the data are missing.
     """
     if get_model(weights.architecture).task == "super-resolution":
         measured = _enlargement(model, data, sets)
@@ -107,7 +107,7 @@ def measure(weights: Weights, model: nn.Module, data: Path, sets: list[str]) -> 
 
 
 def table(figures: list[Figure], title: str) -> Table:
-    """One row a figure; those that differ from what is published say so."""
+    """Return a table with a row per figure; it marks those that differ from the published ones."""
     grid = Table("set", "metric", "measured", "published", "", title=title, box=None)
     for figure in figures:
         published = "-" if figure.published is None else f"{figure.published:.5f}"

@@ -1,1 +1,1 @@
-"""A network on a picture of any size."""
+"""Inference: run a network on pictures of any size."""

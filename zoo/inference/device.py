@@ -1,4 +1,4 @@
-"""Where a model runs, how precisely, and with how much memory."""
+"""The device, the precision and the memory budget of inference."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from zoo.errors import InputError, did_you_mean
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-_CPU_BUDGET = 2**30  # larger tiles gain little on a CPU and would crowd out other programs
-_GPU_BUDGET = 2**33
+_CPU_BUDGET = 2**30  # bytes; larger tiles gain little on a CPU and crowd out other programs
+_GPU_BUDGET = 2**33  # bytes
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
-    """Return the device meant: "auto" is a CUDA GPU where there is one, else Apple's GPU (MPS)
-    where there is one, else the CPU.
+    """Return a torch device; "auto" is CUDA if available, else Apple's GPU (MPS), else the CPU.
 
     Raises InputError for a device that torch does not know or cannot use on this machine.
     """
@@ -41,8 +40,8 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
 def pick_precision(precision: str, device: torch.device) -> torch.dtype:
     """Return the dtype that convolutions run in.
 
-    "auto" is bf16 where the processor multiplies it in hardware: x86 with AVX512_BF16 or AMX, a GPU
-    from compute capability 8 on. It is fp16 on GPUs of capability 7 and fp32 anywhere else.
+    "auto" is bf16 where the hardware multiplies it: x86 with AVX512_BF16 or AMX, CUDA GPUs of
+    compute capability 8 and higher. It is fp16 on CUDA GPUs of capability 7 and fp32 elsewhere.
     Raises InputError for an unknown precision, and for fp16 on the CPU.
     """
     if precision not in get_args(Precision):
@@ -64,8 +63,8 @@ def pick_precision(precision: str, device: torch.device) -> torch.dtype:
 def memory_budget(device: torch.device) -> int:
     """Return how many bytes the activations of a tile may take.
 
-    On the CPU an eighth of the machine's memory, at most 1 GiB: of what is installed and not of
-    what is free, which would change the tiles from run to run. On a GPU half of what is free.
+    On CUDA: half of the free memory, at most 8 GiB. Elsewhere: an eighth of the installed memory,
+    at most 1 GiB; free memory would change the tiles from run to run.
     """
     if device.type == "cuda":
         return min(_GPU_BUDGET, torch.cuda.mem_get_info(device)[0] // 2)
@@ -77,6 +76,6 @@ def memory_budget(device: torch.device) -> int:
 
 
 def _multiplies_bf16() -> bool:
-    """By torch's list of the processor's capabilities; releases without it stay at fp32."""
+    """Return whether the CPU has bf16 instructions; False if this torch release can't tell."""
     has: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
     return bool(has.get("avx512_bf16") or has.get("amx_bf16"))

@@ -1,4 +1,4 @@
-"""What arrays and tensors count as images."""
+"""Checks of the arrays and tensors that users pass as images."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from zoo.pictures.picture import Array
 
 
 def check_array(array: Array) -> int:
-    """Return the number of channels of `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA),
-    uint8 or uint16; InputError for any other array.
+    """Return the number of channels of an image; raise InputError for any other array.
+
+    array: `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16.
     """
     channels = array.shape[2] if array.ndim == 3 else 1
     if array.ndim not in (2, 3) or channels not in (1, 3, 4) or array.dtype not in ("u1", "u2"):
@@ -23,8 +24,9 @@ def check_array(array: Array) -> int:
 
 
 def check_tensor(tensor: Tensor) -> None:
-    """InputError for a tensor that is not `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, of floats in
-    [0, 1] or so.
+    """Raise InputError unless a tensor is an image or a batch of images.
+
+    tensor: `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, finite floats in [0, 1]; [-1, 2] passes.
     """
     if tensor.ndim not in (3, 4) or tensor.shape[-3] not in (1, 3) or 0 in tensor.shape:
         raise InputError(
@@ -39,7 +41,7 @@ def check_tensor(tensor: Tensor) -> None:
     low, high = (float(bound) for bound in tensor.detach().aminmax())
     if not np.isfinite(low + high):
         raise InputError("The tensor holds NaN or infinity; accepted are values in [0, 1].")
-    if low < -1 or high > 2:  # slight overshoots of filters pass
+    if low < -1 or high > 2:  # filters may overshoot [0, 1]
         raise InputError(
             f"The tensor's values lie in [{low:g}, {high:g}] and should lie in [0, 1]; "
             "divide values of 0..255 by 255."

@@ -1,4 +1,4 @@
-"""A model made ready to run: loaded once, on its device, in eval mode while it is needed."""
+"""Prepare a model for inference: load it once, move it to a device, hold it in eval mode."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ _lock = threading.Lock()
 
 
 def load(name: Name, device: torch.device) -> nn.Module:
-    """Return a pretrained model by name, in eval mode; asked for again, the same one.
+    """Return a pretrained model on a device, in eval mode; registered models are cached.
 
-    name: "srresnet_x4" (its default weights), "srresnet_x4.psnr", "hf-hub:org/repo@revision" or a
-        folder that `save_model` wrote, which is read anew each time.
+    name: "srresnet_x4" (its default weights), "srresnet_x4.psnr", or, loaded anew each time, a
+        folder that `save_model` wrote or "hf-hub:org/repo@revision".
     Raises UnknownNameError and WeightsError.
     """
     if isinstance(name, os.PathLike) or names_folder(name):
         return _load(name, device)
-    with _lock:  # two threads that ask for one model wait for one load
+    with _lock:  # threads that need the same model wait for one load
         return _load_once(name, device)
 
 
 def place(model: Name | nn.Module, device: str | torch.device) -> tuple[nn.Module, torch.device]:
-    """Return a model on the device where it is to run, and that device.
+    """Return a model on `device`, and that device.
 
-    A name or a folder is loaded. A module is used as it is where `device` is "auto" or its own
-    device; for any other device a copy is made, and the module itself stays untouched.
-    Raises UnknownNameError and WeightsError for names, InputError for the device or another model.
+    A name or a folder is loaded. A module is returned itself if `device` is "auto" or its own
+    device, else as a copy on `device`.
+    Raises UnknownNameError and WeightsError for names, InputError for an unusable device or if
+    `model` is neither a name nor a module.
     """
     if isinstance(model, str | os.PathLike):
         chosen = pick_device(device)
@@ -63,13 +64,13 @@ def layout(device: torch.device) -> torch.memory_format:
 
 
 def home(model: nn.Module) -> torch.device:
-    """Return the device of a model's parameters."""
+    """Return the device of a model's parameters; the CPU if it has none."""
     return next((entry.device for entry in model.parameters()), torch.device("cpu"))
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Hold a model in eval mode; afterwards each submodule is in the mode that it was in."""
+    """Put a model in eval mode for the block, then restore the mode of each submodule."""
     training = [module for module in model.modules() if module.training]
     model.eval()
     try:

@@ -18,25 +18,24 @@ from zoo.pictures.cutouts import Kind, check_kind, cut_out, format_for, tint
 from zoo.pictures.picture import Array, Picture, to_tensor
 from zoo.sources import Name
 
-DEFAULT_SIZE = 512  # where weights don't tell
-_SOFTNESS = 2.0  # logits on either side of the threshold in which a cutout's edge is transparent
+DEFAULT_SIZE = 512  # pixels, for models without `image_size`
+_SOFTNESS = 2.0  # a cutout's edge fades over this many logits on either side of the threshold
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class Segmenter:
-    """A segmentation model with everything decided that does not depend on the picture.
+    """A segmentation model, set up once to run on many pictures.
 
-    A picture is squashed to the square that the weights were trained on, and the logits are brought
-    back to the picture's size, both bilinear.
+    A picture is resized to a square of the training size, whatever its aspect ratio, and the logits
+    are resized back to the picture's size, both bilinearly.
 
     model: a registered name ("unet34", "unet34.carvana"), a folder that `save_model` wrote,
         "hf-hub:org/repo@revision", or a module that takes `[N, 1 | 3, S, S]` and returns logits
-        `[N, classes, S, S]`. Named models are loaded once. A module runs in eval mode where it is,
-        or as a copy if `device` names another place, and gets its training flags back.
-    threshold: in (0, 1): what is more probable is foreground; for models of one class.
+        `[N, classes, S, S]`. Registered models are loaded once. A module runs in eval mode on its
+        own device, or as a copy on `device`; its training flags are restored.
+    threshold: probability in (0, 1) above which a pixel is foreground; for models of one class.
     tta: average the logits with those of the mirrored picture; twice the work.
-    size: side of the square; by default the one that the weights were trained on where they tell,
-        else 512.
+    size: side of the square in pixels, from 32; by default the training size, or 512 if unknown.
     device, precision: see `zoo.Upscaler`.
 
     Raises InputError for the arguments, UnknownNameError and WeightsError for the model.
@@ -66,17 +65,19 @@ class Segmenter:
             raise InputError(f"Pictures have 1 or 3 channels; this model takes {channels}.")
         self.channels = channels
         self.size = size or getattr(self.model, "image_size", None) or DEFAULT_SIZE
-        self.threshold = math.log(threshold / (1 - threshold))  # of a logit
+        self.threshold = math.log(threshold / (1 - threshold))  # as a logit
         self.tta = tta
 
     def picture(self, picture: Picture, kind: Kind = "mask") -> Picture:
         """Segment a picture.
 
-        "mask": grey 8 bits, 0 and 255, or class numbers where the model has several; as PNG, unless
-            the picture's own format is lossless.
+        "mask": grey uint8, 0 and 255, or class numbers for several classes; as PNG, unless the
+            picture's own format is PNG, TIFF, BMP or PPM.
         "overlay": the picture with the object tinted; profile, EXIF, depth and format stay.
-        "cutout": the picture, transparent around the object (around every class but 0), with a soft
-            edge; in PNG where the picture's own format holds no transparency.
+        "cutout": the picture, transparent outside the object (all classes but 0), with a soft
+            edge; as PNG if the picture's own format has no alpha.
+
+        Raises InputError for another kind, and for a mask of more than 256 classes.
         """
         check_kind(kind)
         logits = self.logits(picture.pixels)
@@ -93,16 +94,20 @@ class Segmenter:
         return Picture(levels[..., None], format=format_for("mask", picture.format))
 
     def array(self, array: Array) -> Array:
-        """Mask `[H, W]` uint8, 0 and 255 or class numbers, of `[H, W]` (grey) or
-        `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16.
+        """Return the mask of an array: `[H, W]` uint8, 0 and 255 or class numbers.
+
+        array: `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16.
+        Raises InputError for other arrays.
         """
         channels = check_array(array)
         planes = array.reshape(*array.shape[:2], channels)[..., : 1 if channels == 1 else 3]
         return self.picture(Picture(planes)).pixels[..., 0]
 
     def tensor(self, tensor: Tensor) -> Tensor:
-        """Mask `[1, H, W]` or `[N, 1, H, W]`, of the input's dtype on its device, 0 and 1 or class
-        numbers, of `[C, H, W]` or `[N, C, H, W]` in [0, 1], C = 1 or 3.
+        """Return the mask of a tensor, in its dtype and on its device: 0 and 1 or class numbers.
+
+        tensor: `[C, H, W]` or `[N, C, H, W]` float in [0, 1], C = 1 or 3; the mask has 1 channel.
+        Raises InputError for other tensors.
         """
         check_tensor(tensor)
         images = tensor.detach() if tensor.ndim == 4 else tensor.detach()[None]
@@ -111,12 +116,13 @@ class Segmenter:
         return masks if tensor.ndim == 4 else masks[0]
 
     def logits(self, pixels: Array) -> Tensor:
-        """`[classes, H, W]` float32 of `[H, W, 1 | 3]` uint8 or uint16."""
+        """Return the logits `[classes, H, W]`, float32, of `[H, W, 1 | 3]` uint8 or uint16."""
         return self._logits(to_tensor(pixels))
 
     def _logits(self, image: Tensor) -> Tensor:
-        """`[1 | 3, H, W]` in [0, 1] to `[classes, H, W]`, grey as RGB with equal channels, or
-        colours as their luma for a model that takes grey.
+        """Return the logits `[classes, H, W]` of an image `[1 | 3, H, W]` in [0, 1].
+
+        Grey becomes RGB with equal channels. Colour becomes luma for a model that takes grey.
         """
         image = image.to(self.device)[None]
         height, width = image.shape[2:]
@@ -135,11 +141,11 @@ class Segmenter:
         return _resize(logits, (height, width))[0]
 
     def _classes(self, logits: Tensor) -> Tensor:
-        """Class numbers `[H, W]`."""
+        """Return the class numbers `[H, W]`."""
         return logits.argmax(0) if len(logits) > 1 else (logits[0] > self.threshold).long()
 
     def _opacity(self, logits: Tensor) -> Array:
-        """`[H, W]` float32 in [0, 1]: 0.5 on the edge of the object."""
+        """Return the opacity `[H, W]`, float32 in [0, 1], 0.5 on the edge of the object."""
         edge = logits[0] - self.threshold
         if len(logits) > 1:
             edge = logits[1:].logsumexp(0) - logits[0]
@@ -148,7 +154,7 @@ class Segmenter:
 
 
 def _resize(x: Tensor, size: tuple[int, int]) -> Tensor:
-    """Bilinear, the triangle widened where it shrinks, as training data were resized."""
+    """Resize bilinearly with antialiasing, as the training data were."""
     if x.shape[2:] == size:
         return x
     return F.interpolate(x, size, mode="bilinear", antialias=True)

@@ -1,8 +1,8 @@
-"""Exact tiled inference: a picture of any size through a network of limited sight.
+"""Exact tiled inference: a picture of any size through a network of limited receptive field.
 
-Each tile is read with a halo, the pixels around it that the network can see from inside. What the
-network makes of the halo itself is thrown away, and the rest equals the result for the whole
-picture. The halo ends at the picture's border, so that the network pads there and only there.
+Each tile is read with a halo: the pixels around it within the receptive field of its own pixels.
+The output for the halo is discarded; the rest equals the result for the whole picture. The halo
+ends at the picture's border, so that the network's padding takes effect there only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SMALLEST = 32
 
 
 class Span(NamedTuple):
-    """One side of a tile: it owns the pixels start:stop and is read with its halo, low:high."""
+    """A tile along one axis: it owns pixels start:stop and, with its halo, reads low:high."""
 
     start: int
     stop: int
@@ -31,14 +31,17 @@ class Span(NamedTuple):
 
 
 def split(size: int, tile: int, halo: int) -> list[Span]:
-    """Split a side into as few spans of at most `tile` pixels as possible, nearly equal ones."""
+    """Split `size` pixels into the fewest spans of at most `tile` pixels, nearly equal ones."""
     count = math.ceil(size / tile)
     edges = [size * i // count for i in range(count + 1)]
     return [Span(a, b, max(a - halo, 0), min(b + halo, size)) for a, b in pairwise(edges)]
 
 
 def tile_for(height: int, width: int, *, halo: int, bytes_per_pixel: int, budget: int) -> int:
-    """Return the largest tile side whose activations, halo included, fit into `budget` bytes."""
+    """Return the largest tile side, but at least 32, whose activations fit into `budget` bytes.
+
+    The activations include those of the halo.
+    """
     pixels = budget // bytes_per_pixel
     if height * width <= pixels:
         return max(height, width)
@@ -57,12 +60,12 @@ def run_tiled(
     scale: int = 1,
     progress: Progress | None = None,
 ) -> None:
-    """Send a picture through `forward`, tile by tile; only one tile is in memory at a time.
+    """Run `forward` on a picture tile by tile; only one tile is in memory at a time.
 
-    forward: `[C, h, w]` to `[C', scale·h, scale·w]`; an output pixel sees `halo` input pixels.
-    read: rows and columns of the input to a tensor `[C, h, w]`.
-    write: rows and columns of the output, and the tensor that belongs there.
-    progress: called after each tile with the share that is done, in (0, 1].
+    forward: maps `[C, h, w]` to `[C', scale·h, scale·w]`; its receptive field has radius `halo`.
+    read: takes rows and columns of the input, returns them as a tensor `[C, h, w]`.
+    write: takes rows and columns of the output, and the tensor that belongs there.
+    progress: called after each tile with the fraction that is done, in (0, 1].
     """
     tiles = list(product(split(height, tile, halo), split(width, tile, halo)))
     for done, (y, x) in enumerate(tiles, start=1):

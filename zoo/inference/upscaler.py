@@ -21,14 +21,15 @@ from zoo.sources import Name
 
 
 class Upscaler:
-    """A super-resolution model with everything decided that does not depend on the picture.
+    """A super-resolution model, set up once to run on many pictures.
 
     model: a registered name ("srresnet_x4", "srresnet_x4.psnr"), a folder that `save_model` wrote,
         "hf-hub:org/repo@revision", or a module with the attribute `scale` and, for tiles, `halo`
-        and `peak_floats`. Named models are loaded once. A module runs in eval mode where it is, or
-        as a copy if `device` names another place, and gets its training flags back.
-    tile: side of the tiles in input pixels, "auto" for as large as the memory budget allows, None
-        for the picture as a whole.
+        (input pixels) and `peak_floats` (per input pixel). Registered models are loaded once. A
+        module runs in eval mode on its own device, or as a copy on `device`; its training flags are
+        restored.
+    tile: side of the tiles in input pixels; "auto" for as large as the memory budget allows; None
+        for the whole picture at once.
     precision: "fp32", "bf16", "fp16" (GPU only), or "auto", see
         `zoo.inference.device.pick_precision`.
     tta: average over the eight flips and rotations; eight times the work.
@@ -63,11 +64,11 @@ class Upscaler:
         self.tta = tta
 
     def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
-        """Enlarge a picture; profile, EXIF, depth, grey and format stay what they are.
+        """Enlarge a picture; its profile, EXIF, dtype, channels and format are kept.
 
-        Transparency is enlarged by the network too, as a grey picture of its own, so that a cut-out
-        keeps an edge as sharp as its contents; it stays within the range of its neighbourhood, so
-        that what is opaque stays opaque.
+        The network enlarges alpha too, as a grey picture, so that the edge of a cutout is as sharp
+        as its contents. Alpha is clamped to the range of its neighbourhood, so that opaque areas
+        stay opaque.
         """
         if picture.alpha is None:
             return replace(picture, pixels=self._pixels(picture.pixels, self._forward, progress))
@@ -76,7 +77,10 @@ class Upscaler:
         return replace(picture, pixels=pixels, alpha=alpha[..., 0])
 
     def array(self, array: Array, progress: Progress | None = None) -> Array:
-        """Enlarge `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16."""
+        """Enlarge `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16.
+
+        The layout and the dtype are kept. Raises InputError for other arrays.
+        """
         channels = check_array(array)
         if channels == 4:
             colour = fill_transparent(array[..., :3], array[..., 3])
@@ -87,7 +91,10 @@ class Upscaler:
         return large.pixels if array.ndim == 3 else large.pixels[..., 0]
 
     def tensor(self, tensor: Tensor, progress: Progress | None = None) -> Tensor:
-        """Enlarge `[C, H, W]` or `[N, C, H, W]` in [0, 1], C = 1 or 3, image by image."""
+        """Enlarge `[C, H, W]` or `[N, C, H, W]` float in [0, 1], C = 1 or 3, image by image.
+
+        The result is clamped to [0, 1]. Raises InputError for other tensors.
+        """
         check_tensor(tensor)
         images = tensor if tensor.ndim == 4 else tensor[None]
         count, channels, height, width = images.shape
@@ -112,7 +119,7 @@ class Upscaler:
     def _pixels(
         self, pixels: Array, forward: Callable[[Tensor], Tensor], progress: Progress | None
     ) -> Array:
-        """Enlarge `[H, W, C]`. Only a tile at a time is float: the result may be gigabytes."""
+        """Enlarge `[H, W, C]`; only one tile at a time is float, for a result can be gigabytes."""
         height, width, channels = pixels.shape
         result = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
 
@@ -158,14 +165,14 @@ class Upscaler:
             )
 
     def _forward(self, planes: Tensor) -> Tensor:
-        """`[1 | 3, h, w]` to `[1 | 3, scale·h, scale·w]`, grey as RGB with equal channels."""
+        """Enlarge `[1 | 3, h, w]` to `[1 | 3, scale·h, scale·w]`; grey runs as RGB, averaged."""
         image = planes.to(self.device).expand(3, -1, -1)[None]
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
             large = _mean_of_eight(self._net, image) if self.tta else self._net(image)
         return large[0] if len(planes) == 3 else large[0].mean(0, keepdim=True)
 
     def _forward_within(self, planes: Tensor) -> Tensor:
-        """`_forward`, held between the least and the greatest value of the 3×3 neighbourhood."""
+        """Run `_forward`, clamped to the minimum and maximum of the 3 × 3 input neighbourhood."""
         low, high = (
             F.interpolate(bound[None], scale_factor=self.scale, mode="nearest")[0]
             for bound in (-F.max_pool2d(-planes, 3, 1, 1), F.max_pool2d(planes, 3, 1, 1))
@@ -173,14 +180,14 @@ class Upscaler:
         return self._forward(planes).clamp(low.to(self.device), high.to(self.device))
 
     def _net(self, image: Tensor) -> Tensor:
-        if self.dtype == torch.float32:  # no autocast, which would see to half precision
+        if self.dtype == torch.float32:  # without autocast, match the weights
             image = image.to(next((p.dtype for p in self.model.parameters()), torch.float32))
         image = image.contiguous(memory_format=layout(self.device))
         return cast(Tensor, self.model(image)).float()
 
 
 def _mean_of_eight(net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Mean over the eight flips and rotations of a square, each undone after the network."""
+    """Return the mean result over the eight flips and rotations, each undone after the network."""
     total: Any = 0
     for turns in range(4):
         turned = image.rot90(turns, (2, 3))
@@ -190,5 +197,5 @@ def _mean_of_eight(net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
 
 
 def _share(progress: Progress | None, index: int, count: int) -> Progress | None:
-    """The progress of one of `count` equal jobs, as a part of the whole."""
+    """Return the progress callback of job `index` out of `count` equal jobs."""
     return progress and (lambda share: progress((index + share) / count))

@@ -1,1 +1,1 @@
-"""Parts that networks of both tasks share."""
+"""Layers and constants that the networks of both tasks share."""

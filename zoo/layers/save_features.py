@@ -1,4 +1,4 @@
-"""Looking into a network: what its layers give out, for losses and exploration."""
+"""Record the outputs of a network's layers, for losses and exploration."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from zoo.errors import UnknownNameError, did_you_mean
 
 
 class SaveFeatures:
-    """Keeps what some layers of a network give out, as long as the context lasts.
+    """Context manager that records the outputs of the named layers.
 
         with SaveFeatures(model, "encoder.trunk.layer1", "decoder") as features:
             model(image)
         features["decoder"]  # the tensor of the last call
 
-    It uses hooks, so it is for one thread and uncompiled networks; the networks of this package
-    themselves use none.
+    It uses forward hooks, so it works in one thread and with uncompiled networks only.
 
     Raises:
         UnknownNameError: the network has no layer of that name.

@@ -1,4 +1,4 @@
-"""Learned enlargement of feature maps, three ways, and the ICNR initialisation."""
+"""Learned upsampling of feature maps in three ways, and the ICNR initialisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ UpsamplerKind = Literal["pixelshuffle", "nearest", "transposed"]
 
 
 def factorise(scale: int) -> list[int]:
-    """Splits a scale into the factors 2 and 3 that are applied one after the other; 1 has none.
+    """Return the factors 2 and 3 of a scale, in the order of application; [] for 1.
 
     Raises:
         OptionError: `scale` is not a product of 2 and 3 (2, 3, 4, 6, 8, 9, ...).
@@ -30,11 +30,11 @@ def factorise(scale: int) -> list[int]:
 
 @torch.no_grad()
 def icnr_(conv: nn.Conv2d, scale: int) -> None:
-    """Makes a convolution followed by `PixelShuffle(scale)` free of checkerboards at the start.
+    """Initialise a convolution before `PixelShuffle(scale)` to be free of checkerboards.
 
-    The filters that fill one scale × scale cell of the output become equal, bias included, so
-    that the pair equals nearest-neighbour enlargement of a convolution, exactly. The distribution
-    of the weights stays what it was: every cell repeats the first of its filters.
+    All filters of a scale × scale output cell become copies of the first one, bias included. The
+    pair then equals a convolution and nearest-neighbour upsampling exactly, and the distribution
+    of the weights is unchanged.
 
     Source: Aitken et al., "Checkerboard artifact free sub-pixel convolution" (arXiv:1707.02937).
 
@@ -81,7 +81,7 @@ class TransposedUpsample(nn.ConvTranspose2d):
 def upsample_step(
     kind: UpsamplerKind, inputs: int, outputs: int, scale: int, *, kernel: int = 3
 ) -> nn.Module:
-    """One enlargement of `[N, inputs, H, W]` to `[N, outputs, scale·H, scale·W]`.
+    """Return a layer that maps `[N, inputs, H, W]` to `[N, outputs, scale·H, scale·W]`.
 
     Args:
         kind: "pixelshuffle" (ICNR), "nearest" (then a convolution) or "transposed".
@@ -99,7 +99,7 @@ def upsample_step(
 
 
 def check_kind(kind: UpsamplerKind) -> None:
-    """Raise OptionError unless there is an upsampler of that kind."""
+    """Raise OptionError for an unknown kind of upsampler."""
     kinds = get_args(UpsamplerKind)
     if kind not in kinds:
         raise OptionError(
@@ -124,8 +124,8 @@ class Upsampler(nn.Sequential):
         super().__init__(
             *(upsample_step(kind, width, width, factor) for factor in factorise(scale))
         )
-        # Radius that one output pixel sees, in input pixels. A shuffle's convolution works on the
-        # grid before its factor, "nearest" on the grid after it.
+        # Radius of an output pixel's receptive field, in input pixels. The convolution of a shuffle
+        # runs before the enlargement by its factor, that of "nearest" after it.
         self.radius, grid = 0.0, 1
         for factor in factorise(scale):
             self.radius += 1 / (grid * factor if kind == "nearest" else grid)

@@ -1,1 +1,1 @@
-"""Photographs read, held and written without loss."""
+"""Photographs in memory and in files, with their metadata."""

@@ -1,4 +1,4 @@
-"""One picture that shows what a network adds: a row per photograph, a column per method."""
+"""Comparison pictures: a row per photograph, a column per method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from zoo.pictures.picture import Array
 
-Part = tuple[int, int, int]  # top, left, side
+Part = tuple[int, int, int]  # top, left, side of a square, in pixels
 
 PANEL, GAP, MARGIN = 288, 12, 28  # pixels
 _WHITE, _INK, _GREY = "#ffffff", "#1c1e21", "#6b7078"
@@ -22,9 +22,9 @@ class Row:
 
     photograph: uint8 RGB `[H, W, 3]`, shown whole, with the part marked.
     part: in pixels of the photograph.
-    versions: the part by column title, uint8 RGB `[S, S, 3]`, the same titles in all rows. The
-        low-resolution one, smaller than the others, is shown with its pixels as squares.
-    captions: by column title, one short line.
+    versions: column title -> the part, uint8 RGB `[S, S, 3]`; the same titles in all rows. A
+        version smaller than the largest is drawn with square pixels.
+    captions: column title -> one short line.
     """
 
     photograph: Array
@@ -34,7 +34,7 @@ class Row:
 
 
 def draw(rows: list[Row]) -> Image.Image:
-    """Draw a comparison, a row for each photograph; RGB."""
+    """Draw a comparison with a row for each photograph, as an RGB image."""
     panels, captions = [], []
     for row in rows:
         finest = max(map(len, row.versions.values()))
@@ -51,10 +51,12 @@ def lay_out(
     captions: Sequence[Sequence[str]],
     note: str = "",
 ) -> Image.Image:
-    """Lay pictures out in a grid, each in the middle of a cell as large as the largest; RGB.
+    """Draw a grid of images, each centred in a cell of the largest size, as an RGB image.
 
-    titles: one above each column, or none. captions: one under each picture, of as many lines as
-    it has. note: a line under everything.
+    panels: rows of images.
+    titles: one above each column, or none.
+    captions: one below each image, of any number of lines.
+    note: a line at the bottom.
     """
     side_x = max(panel.width for row in panels for panel in row)
     side_y = max(panel.height for row in panels for panel in row)
@@ -82,7 +84,10 @@ def lay_out(
 
 
 def busiest(photograph: Array, side: int) -> Part:
-    """Return the part (top, left, side) with the most edges, which is where methods differ."""
+    """Return the square of at most `side` pixels with the strongest edges: methods differ there.
+
+    photograph: `[H, W, C]`.
+    """
     height, width = photograph.shape[:2]
     side = min(side, height, width)
     grey = photograph.mean(axis=2)
@@ -102,12 +107,12 @@ def _whole(row: Row) -> Image.Image:
     size = (max(1, round(image.width * factor)), max(1, round(image.height * factor)))
     image = image.resize(size, Image.Resampling.LANCZOS)
     corners = [edge * factor for edge in (left, top, left + side - 1, top + side - 1)]
-    for colour, thickness in (("black", 4), ("white", 2)):  # seen on any ground
+    for colour, thickness in (("black", 4), ("white", 2)):  # visible on any background
         ImageDraw.Draw(image).rectangle(corners, None, colour, thickness)
     return image
 
 
 def _zoom(version: Array, *, smooth: bool) -> Image.Image:
-    smooth = smooth and PANEL % len(version) != 0  # else each pixel is a square, as it should be
+    smooth = smooth and PANEL % len(version) != 0  # a whole factor needs no filter
     method = Image.Resampling.LANCZOS if smooth else Image.Resampling.NEAREST
     return Image.fromarray(version).resize((PANEL, PANEL), method)

@@ -1,4 +1,4 @@
-"""What a mask makes of a picture: the object tinted (overlay), or alone (cutout)."""
+"""Apply a mask to a picture: tint the object (overlay) or cut it out (cutout)."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from zoo.pictures.picture import Array, Picture, fill_transparent
 
 Kind = Literal["mask", "overlay", "cutout"]
 
-_TINT = 0.5  # share of an overlay's colour
-# RGB of the classes 1, 2, ... in an overlay, then again from the first: Okabe and Ito's palette.
+_TINT = 0.5  # opacity of an overlay's colour
+# RGB of classes 1, 2, ... in an overlay, repeated for more classes: Okabe and Ito's palette.
 _COLOURS = ((0, 158, 115), (230, 159, 0), (86, 180, 233), (204, 121, 167), (213, 94, 0))
 
 
 def check_kind(kind: str) -> Kind:
-    """Return the kind of a result; InputError for one that there is not."""
+    """Return `kind`; raise InputError unless it is "mask", "overlay" or "cutout"."""
     if kind not in get_args(Kind):
         hint = did_you_mean(str(kind), get_args(Kind))
         raise InputError(f"{kind!r} is none of {', '.join(get_args(Kind))}.{hint}")
@@ -26,21 +26,24 @@ def check_kind(kind: str) -> Kind:
 
 
 def formats_of(kind: Kind) -> tuple[str, ...]:
-    """Return the formats that can hold a result: a mask needs exact values, a cutout alpha."""
+    """Return the formats that can hold a result: lossless for a mask, with alpha for a cutout.
+
+    The result is () for an overlay, which any format can hold.
+    """
     if kind == "mask":
         return ("PNG", "TIFF", "BMP", "PPM")
     return ("PNG", "WEBP", "TIFF") if kind == "cutout" else ()
 
 
 def format_for(kind: Kind, format: str) -> str:
-    """Return the format for the result of a picture in `format`: that one where it can hold it."""
+    """Return `format` if it can hold a result of this kind, else "PNG"."""
     return format if kind == "overlay" or format in formats_of(kind) else "PNG"
 
 
 def cut_out(picture: Picture, opacity: Array) -> Picture:
-    """The picture under an alpha plane, with the object's colours spread over what is hidden.
+    """Return the picture with `opacity` as alpha; hidden pixels take the object's colours.
 
-    opacity: `[H, W]` float in [0, 1]; transparency that the picture has already stays.
+    opacity: `[H, W]` float in [0, 1]; the picture's own alpha stays where it is lower.
     """
     full = np.iinfo(picture.pixels.dtype).max
     alpha = np.rint(opacity * full).astype(picture.pixels.dtype)
@@ -51,7 +54,7 @@ def cut_out(picture: Picture, opacity: Array) -> Picture:
 
 
 def tint(picture: Picture, classes: Array) -> Picture:
-    """The picture in RGB, every class but 0 in a colour of its own.
+    """Return the picture in RGB, with every class but 0 tinted in its own colour.
 
     classes: `[H, W]` class numbers.
     """
@@ -63,5 +66,5 @@ def tint(picture: Picture, classes: Array) -> Picture:
         colour = np.asarray(_COLOURS[(number - 1) % len(_COLOURS)]) / 255 * full
         mixed = (1 - _TINT) * pixels[inside] + _TINT * colour
         pixels[inside] = np.rint(mixed).astype(pixels.dtype)
-    profile = None if grey else picture.icc_profile  # that of a grey picture fits no colours
+    profile = None if grey else picture.icc_profile  # a grey profile does not apply to RGB
     return replace(picture, pixels=pixels, icc_profile=profile)

@@ -1,4 +1,4 @@
-"""Image files: find them, read one into a Picture, write one so that nothing is lost or half done.
+"""Image files: find them, read one into a Picture, write a Picture to one.
 
 picture = read_image("photo.jpg")
 write_image(picture, "copy.jpg")
@@ -22,14 +22,14 @@ from zoo.pictures.pillow import from_pil, is_deep, to_pil
 from zoo.pictures.sixteen_bit import read_deep, write_deep
 from zoo.store.atomic import obstacle, replacing
 
-DEFAULT_MAX_PIXELS = 200_000_000  # the largest cameras in telephones have 200 megapixels
+DEFAULT_MAX_PIXELS = 200_000_000  # the largest phone cameras have 200 megapixels
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, Path]]:
-    """List image files as (file, its path relative to the argument that it was found under).
+    """List image files as (file, its path relative to the folder it was found in).
 
-    A file is taken as it is, with its bare name, and looked at when it is read. A folder is
-    searched with its subfolders, see `list_images`. A file met twice is listed once.
+    A file among `paths` is listed with its bare name; only `read_image` checks it. A folder is
+    searched with its subfolders, see `list_images`. A file found twice is listed once.
     Raises ImageError for a folder without images or one that cannot be listed.
     """
     found: dict[Path, tuple[Path, Path]] = {}
@@ -41,7 +41,7 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, Pat
 
 
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
-    """List the files of a folder that have a suffix of SUFFIXES, in any case; sorted.
+    """List the files of a folder whose suffix is in SUFFIXES, in upper or lower case; sorted.
 
     Hidden files and folders, and folders that are symbolic links, are skipped; subfolders too
     unless `recursive`. Raises ImageError for a folder that is missing, holds no image, or cannot be
@@ -67,13 +67,13 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Read an image file into an upright Picture with its colour profile, EXIF and transparency.
 
-    Reads JPEG, PNG, WebP, TIFF, BMP, GIF and PPM, told apart by content and not by name.
-    `max_pixels` is compared with the header, before anything is decoded, in place of PIL's own
-    limit (which PIL still holds against WebP and TIFF of more than 179 megapixels).
+    Reads JPEG, PNG, WebP, TIFF, BMP, GIF and PPM, recognised by content, not by name.
+    max_pixels: largest width × height, checked in the header before decoding. It replaces PIL's
+        own limit, which PIL still applies to WebP and TIFF of more than 179 megapixels.
 
-    Raises one sentence that names the file: ImageError when it is missing, unreadable, damaged, no
-    picture, too large, an animation or of several pages; MissingDependencyError where
-    colour or transparency of 16 bits a channel needs pyvips.
+    Raises ImageError, which names the file, if it is missing, unreadable, damaged, no picture, too
+    large, an animation or has several pages; MissingDependencyError if it has 16 bits a channel in
+    colour or with alpha and pyvips is missing.
     """
     path = Path(path)
     try:
@@ -112,9 +112,9 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
 
 
 def read_rgb(path: str | os.PathLike[str]) -> Array:
-    """Read an image file as datasets want it, `[H, W, 3]` uint8: grey becomes three equal channels,
-    16 bits are rounded to 8, transparency is left out.
+    """Read an image file as a read-only array `[H, W, 3]`, uint8, for data sets.
 
+    Grey becomes three equal channels, 16 bits are rounded to 8, alpha is dropped.
     Raises DataError, which names the file.
     """
     try:
@@ -133,10 +133,11 @@ def check_output(
     scale: int = 1,
     overwrite: bool = False,
 ) -> None:
-    """Raise ImageError, naming the file, if `write_image` would refuse this picture there.
+    """Raise ImageError, which names the file, if `write_image` would refuse the picture.
 
-    For a picture that is yet to be enlarged `scale` times: an hour of work should not end in the
-    news that the format ends at 16,383 pixels or that the folder does not exist.
+    scale: factor by which the picture is still to be enlarged, so that a missing folder or a limit
+        of the format is found before long work.
+    Raises MissingDependencyError if writing needs pyvips and it is missing.
     """
     path = Path(path)
     try:
@@ -156,15 +157,15 @@ def write_image(
     quality: int = 95,
     overwrite: bool = False,
 ) -> None:
-    """Write a picture as `picture.format`, whole or not at all.
+    """Write a picture as `picture.format`; the file appears complete or not at all.
 
-    quality: 1..100, for JPEG (always with full colour resolution, 4:4:4) and WebP; the others are
-    lossless. ICC profile, EXIF, alpha and 16 bits are kept; where the format has no place for one,
-    it is refused, save for EXIF in BMP and PPM and an alpha plane that is opaque everywhere. The
-    folder must exist. The file appears under its name when it is complete.
+    quality: 1..100, for JPEG (4:4:4 chroma) and WebP; the other formats are lossless.
+    ICC profile, EXIF, alpha and 16 bits are kept, and a format that can't hold one of them is
+    refused. Two losses are accepted: BMP and PPM drop EXIF, and formats without alpha drop a fully
+    opaque alpha plane. The folder must exist.
 
-    Raises InputError for another quality, and what `check_output` raises, and ImageError when the
-    disk refuses.
+    Raises InputError for another quality, what `check_output` raises, and ImageError if writing
+    fails.
     """
     if not 1 <= quality <= 100:
         raise InputError(f"The quality must lie in 1..100, not {quality}.")
@@ -180,7 +181,7 @@ def write_image(
 
 
 def _open(stream: IO[bytes]) -> ImageFile.ImageFile:
-    """Read the header only. Unlike PIL.Image.open, without its process-wide limit on the size."""
+    """Read an image's header, without the process-wide size limit of PIL.Image.open."""
     Image.init()
     start = stream.read(16)
     if not start:
@@ -220,6 +221,6 @@ def _nearest(path: Path) -> str:
 
 
 def _text(error: Exception) -> str:
-    """What an exception of another library says, as a part of a sentence."""
+    """Return the message of another library's exception, to stand inside a sentence."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(text.split()).rstrip(".")

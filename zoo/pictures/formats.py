@@ -13,7 +13,12 @@ from zoo.pictures.sixteen_bit import require_pyvips
 
 @dataclass(frozen=True)
 class Format:
-    """suffixes: the usual one first. deep: numbers of colour channels that may have 16 bits."""
+    """What one file format can hold.
+
+    suffixes: the usual one first.
+    deep: channel counts (1 grey, 3 RGB; alpha not counted) that can have 16 bits a channel.
+    max_side: in pixels.
+    """
 
     suffixes: tuple[str, ...]
     writable: bool = True
@@ -21,7 +26,7 @@ class Format:
     profile: bool = False
     deep: tuple[int, ...] = ()
     max_side: int = 2**31 - 1
-    max_bytes: int = 2**63  # of the pixels, not compressed
+    max_bytes: int = 2**63  # of the uncompressed pixels
 
 
 FORMATS = {
@@ -41,9 +46,9 @@ SUFFIXES = {suffix: name for name, known in FORMATS.items() for suffix in known.
 
 
 def check_format(picture: Picture, *, scale: int = 1) -> None:
-    """Raise one sentence if picture.format can't hold the picture, enlarged `scale` times.
+    """Raise ImageError if picture.format can't hold the picture, enlarged `scale` times.
 
-    Raises ImageError, or MissingDependencyError where pyvips is needed to write it.
+    Raises MissingDependencyError if writing needs pyvips and it is missing.
     """
     name, pixels, alpha = picture.format, picture.pixels, picture.alpha
     writable = [known for known in FORMATS if FORMATS[known].writable]

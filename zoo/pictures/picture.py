@@ -1,4 +1,4 @@
-"""A photograph in memory: its pixels, what must survive beside them, and its tensor form."""
+"""A photograph in memory: pixels, alpha and metadata, and conversion to and from tensors."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ Array = np.ndarray[Any, np.dtype[Any]]
 class Picture:
     """An upright photograph.
 
-    pixels: `[H, W, C]`, C = 1 (grey) or 3 (RGB), uint8 or uint16, full range. Pictures that zoo
-        reads have the colours of the visible neighbourhood where they are fully transparent.
-    alpha: `[H, W]` of the same dtype, 0 = transparent, not multiplied into the pixels; or None.
+    pixels: `[H, W, C]`, C = 1 (grey) or 3 (RGB), uint8 or uint16, full range. In pictures that zoo
+        reads, fully transparent pixels have the colour of their visible neighbourhood.
+    alpha: `[H, W]` of the same dtype, 0 = transparent, not premultiplied; or None.
     icc_profile: the colour profile of the pixels; None means sRGB.
     exif: an EXIF block without an orientation, which has been applied; or None.
-    format: the file format it came from and goes to: "JPEG", "PNG", "WEBP", "TIFF", ...
+    format: the file format for reading and writing: "JPEG", "PNG", "WEBP", "TIFF", ...
 
     Raises InputError for arrays of another shape or dtype.
     """
@@ -47,7 +47,7 @@ class Picture:
 
 
 def to_tensor(pixels: Array) -> Tensor:
-    """`[H, W, C]` uint8 or uint16, full range -> `[C, H, W]` float32 in [0, 1].
+    """Convert `[H, W, C]` uint8 or uint16, full range, to `[C, H, W]` float32 in [0, 1].
 
     Raises InputError for another shape or dtype.
     """
@@ -58,10 +58,10 @@ def to_tensor(pixels: Array) -> Tensor:
 
 
 def to_pixels(tensor: Tensor, dtype: Any = np.uint8) -> Array:
-    """`[C, H, W]` float, clamped to [0, 1] -> `[H, W, C]` of uint8 or uint16, full range, rounded.
+    """Convert `[C, H, W]` float, clamped to [0, 1], to `[H, W, C]` uint8 or uint16, rounded.
 
-    The inverse of `to_tensor`, exactly. Raises InputError for another shape or dtype, and for NaN
-    or infinity.
+    This is the exact inverse of `to_tensor`. Raises InputError for another shape or dtype, and for
+    NaN or infinity.
     """
     if tensor.ndim != 3 or not tensor.is_floating_point() or np.dtype(dtype) not in ("u1", "u2"):
         raise InputError(
@@ -79,9 +79,9 @@ def fill_transparent(pixels: Array, alpha: Array) -> Array:
     """Give every fully transparent pixel the mean colour of its visible neighbourhood.
 
     pixels: `[H, W, C]`, alpha: `[H, W]`, returns `[H, W, C]`; visible pixels are untouched.
-    What lies under alpha 0 is often black, and any filter that mixes neighbours (enlarging, blur)
-    would draw it into the visible edge. Holes are filled from a copy of half the size, weighted by
-    alpha, whose own holes are filled the same way (pull-push: Gortler et al., The Lumigraph, 1996).
+    Pixels under alpha 0 are often black, and a filter that mixes neighbours (enlargement, blur)
+    would bleed them into the visible edge. Holes are filled from a copy of half the size, weighted
+    by alpha, and its holes in the same way (pull-push: Gortler et al., The Lumigraph, 1996).
     """
     holes = alpha == 0
     if not holes.any() or holes.all():
@@ -94,7 +94,7 @@ def fill_transparent(pixels: Array, alpha: Array) -> Array:
 
 
 def _halve(colour: Array, weight: Array) -> tuple[Array, Array]:
-    """Weighted mean colour `[ceil(H/2), ceil(W/2), C]` and weight of every 2 x 2 block."""
+    """Return the weighted mean colour `[ceil(H/2), ceil(W/2), C]` and weight of 2 × 2 blocks."""
     height, width = (weight.shape[0] + 1) // 2, (weight.shape[1] + 1) // 2
     colours = np.zeros((height, width, colour.shape[2]), np.float32)
     weights = np.zeros((height, width), np.float32)

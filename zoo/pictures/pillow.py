@@ -1,4 +1,4 @@
-"""PIL images of any mode <-> pictures: orientation, colour profile, EXIF, transparency, depth."""
+"""Convert PIL images of any mode to Pictures and back, with orientation, profile, EXIF, alpha."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from zoo.pictures.picture import Array, Picture, fill_transparent
 # from (size, strips, orientation) would contradict the file that is written.
 _DESCRIPTIVE_TAGS = {
     *(0x010E, 0x010F, 0x0110, 0x0131, 0x0132),  # description, make, model, software, date
-    *(0x013B, 0x013C, 0x8298, 0x4746, 0x4749),  # artist, computer, copyright, rating, in percent
+    *(0x013B, 0x013C, 0x8298, 0x4746, 0x4749),  # artist, computer, copyright, rating, its percent
     *(0x011A, 0x011B, 0x0128),  # resolution in x and y, its unit
     *(0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F),  # Windows: title, comment, author, keywords, subject
 }
@@ -23,11 +23,12 @@ _STALE_EXIF = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """Take over a PIL image of any mode, upright, with its profile, EXIF and transparency.
+    """Convert a PIL image of any mode to an upright Picture with its profile, EXIF and alpha.
 
-    1, L and LA stay grey; I;16, and I within 0..65535, become grey uint16; palettes, YCbCr, HSV and
-    the like become RGB; CMYK goes through its embedded profile to sRGB, LAB to sRGB.
-    Raises ImageError for other 32-bit pixels, and for deep colour that PIL would cut to 8 bits.
+    Modes 1, L and LA become grey uint8; I;16, and I with values in 0..65535, grey uint16; CMYK, by
+    its embedded profile, and LAB become sRGB uint8; all others (P, YCbCr, HSV, ...) RGB uint8.
+    Raises ImageError for other 32-bit pixels, and for a file whose colours have more than 8 bits a
+    channel, because PIL would reduce them to 8.
     """
     if is_deep(image):
         raise ImageError(
@@ -45,7 +46,10 @@ def from_pil(image: Image.Image) -> Picture:
 
 
 def compose(pixels: Array, alpha: Array | None, source: Image.Image, profile: Any) -> Picture:
-    """Turn decoded planes upright and join them with the metadata of their PIL image."""
+    """Return a Picture of decoded planes, turned upright, with the metadata of `source`.
+
+    pixels: `[H, W, C]`; alpha: `[H, W]` or None.
+    """
     orientation, exif = _read_exif(source)
     pixels = _turn(pixels, orientation)
     if alpha is not None:
@@ -56,7 +60,7 @@ def compose(pixels: Array, alpha: Array | None, source: Image.Image, profile: An
 
 
 def check_pil(picture: Picture) -> None:
-    """ImageError for 16 bits a channel in colour or with alpha: PIL has no such mode."""
+    """Raise ImageError for 16 bits a channel in colour or with alpha: PIL has no such mode."""
     deep = picture.pixels.dtype == np.uint16
     if deep and (picture.pixels.shape[2] > 1 or picture.alpha is not None):
         raise ImageError(
@@ -66,7 +70,7 @@ def check_pil(picture: Picture) -> None:
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """A PIL image of mode L, LA, RGB, RGBA or I;16, with `info["icc_profile"]` and `info["exif"]`.
+    """Return a PIL image of mode L, LA, RGB, RGBA or I;16, with profile and EXIF in its `info`.
 
     Raises ImageError for 16 bits a channel in colour or with alpha: PIL has no such mode.
     """
@@ -83,8 +87,8 @@ def to_pil(picture: Picture) -> Image.Image:
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether a PIL image that is not loaded yet has colours that PIL would cut to 8 bits."""
-    if image.mode[0] in "IF":  # one channel: kept
+    """Return whether PIL would reduce the colours of this image, not loaded yet, to 8 bits."""
+    if image.mode[0] in "IF":  # one channel, which PIL keeps at full depth
         return False
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         return bool(max(image.tag_v2.get(TiffImagePlugin.BITSPERSAMPLE, (1,))) > 8)
@@ -123,7 +127,7 @@ def _grey16(image: Image.Image) -> tuple[Array, Array | None]:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """CMYK by its embedded profile, or PIL's plain formula where it has none that fits; LAB."""
+    """Convert LAB, or CMYK by its embedded profile; without a usable one by PIL's formula."""
     profile: Any = ImageCms.createProfile("LAB")
     if image.mode == "CMYK":
         profile = io.BytesIO(image.info.get("icc_profile", b""))
@@ -153,13 +157,13 @@ def _turn(plane: Array, orientation: int) -> Array:
 
 
 def _read_exif(image: Image.Image) -> tuple[int, bytes | None]:
-    """The orientation, and the EXIF block without what holds for the source file alone."""
+    """Return the orientation, and the EXIF block without entries on the source file's layout."""
     orientation = 1
     try:
         exif = image.getexif()
         orientation = exif.get(ExifTags.Base.Orientation, 1)
         kept = Image.Exif()
-        kept.endian = exif.endian  # maker notes often share it
+        kept.endian = exif.endian  # maker notes often use the same byte order
         for tag in _DESCRIPTIVE_TAGS.intersection(exif):
             kept[tag] = exif[tag]
         for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):

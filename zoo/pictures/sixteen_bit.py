@@ -1,4 +1,4 @@
-"""16 bits a channel in colour or with alpha, which PIL cannot hold: read and written by pyvips."""
+"""Read and write pictures of 16 bits a channel in colour or with alpha, which PIL cannot hold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zoo.pictures.pillow import compose
 
 
 def require_pyvips() -> Any:
-    """The module `pyvips`; raises MissingDependencyError with the line that installs it."""
+    """Return the module `pyvips`; raise MissingDependencyError, which says how to install it."""
     try:
         import pyvips
     except (ImportError, OSError) as error:  # OSError: the package without the libvips library
@@ -26,8 +26,9 @@ def require_pyvips() -> Any:
 
 
 def read_deep(path: Path, header: Image.Image) -> Picture:
-    """Read a PNG or TIFF of 16 bits a channel, whose opened but not decoded PIL image is `header`.
+    """Read a PNG or TIFF file of 16 bits a channel in colour or with alpha.
 
+    header: the file's PIL image, opened but not loaded.
     Raises ImageError for other formats and layouts, MissingDependencyError without pyvips.
     """
     tags = getattr(header, "tag_v2", {})
@@ -35,7 +36,7 @@ def read_deep(path: Path, header: Image.Image) -> Picture:
         header.format not in ("PNG", "TIFF")
         or header.mode not in ("RGB", "RGBA")
         or max(tags.get(TiffImagePlugin.BITSPERSAMPLE, (16,))) != 16
-        or 1 in tags.get(TiffImagePlugin.EXTRASAMPLES, ())  # alpha multiplied into the colours
+        or 1 in tags.get(TiffImagePlugin.EXTRASAMPLES, ())  # premultiplied alpha
     ):
         raise ImageError(
             f"zoo doesn't read this kind of {header.format} with more than 8 bits a channel; "
@@ -53,7 +54,10 @@ def read_deep(path: Path, header: Image.Image) -> Picture:
 
 
 def write_deep(picture: Picture, path: Path) -> None:
-    """Write a uint16 picture in colour or with alpha as picture.format: "PNG" or "TIFF"."""
+    """Write a picture of 16 bits a channel in colour or with alpha, as PNG or TIFF.
+
+    Raises MissingDependencyError for PNG without pyvips.
+    """
     planes = picture.pixels
     if picture.alpha is not None:
         planes = np.concatenate([planes, picture.alpha[..., None]], axis=2)
@@ -70,7 +74,7 @@ def write_deep(picture: Picture, path: Path) -> None:
 
 
 def _write_tiff(planes: Array, picture: Picture, path: Path) -> None:
-    """Uncompressed, in one strip, by PIL's tag writer: libvips would leave the EXIF out."""
+    """Write one uncompressed strip with PIL's tag writer: libvips would drop the EXIF."""
     height, width, bands = planes.shape
     tags = TiffImagePlugin.ImageFileDirectory_v2(prefix=b"II")
     if picture.exif:
@@ -82,7 +86,7 @@ def _write_tiff(planes: Array, picture: Picture, path: Path) -> None:
     if picture.icc_profile:
         tags[TiffImagePlugin.ICCPROFILE] = picture.icc_profile
     if picture.alpha is not None:
-        tags[TiffImagePlugin.EXTRASAMPLES] = 2  # alpha that is not multiplied into the colours
+        tags[TiffImagePlugin.EXTRASAMPLES] = 2  # alpha that is not premultiplied
     tags[TiffImagePlugin.IMAGEWIDTH] = width
     tags[TiffImagePlugin.IMAGELENGTH] = height
     tags[TiffImagePlugin.BITSPERSAMPLE] = (16,) * bands

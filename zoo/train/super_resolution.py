@@ -44,9 +44,7 @@ class FeatureSection(Section):
     """
 
     net: Literal["vgg16_bn", "vgg19_normalised"] = "vgg16_bn"
-    weights: str | None = Field(
-        default="default", exclude=True
-    )  # a path is no part of a recipe
+    weights: str | None = Field(default="default", exclude=True)  # a path is no part of a recipe
     layers: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
     pixel: float = Field(default=0.01, ge=0)
     style: float = Field(default=0.0, ge=0)
@@ -147,11 +145,12 @@ class SuperResolution:
         device: where the network trains.
         degrade: makes a photograph's input; by default the protocol's bicubic `imresize`.
         inputs: folder of ready-made inputs under the photographs' names, instead of `degrade`.
+        cache: folder for the results of the recipe's teacher.
 
     Raises:
         DataError: a file can't be used, photographs are too few, or one is smaller than a patch.
-        RecipeError: `shrunk` comes with `inputs`, or the feature loss lacks its file.
-        cache: folder in which results of the recipe's teacher are kept.
+        RecipeError: `shrunk` or a teacher comes with `inputs`, a teacher lacks `cache`, or the
+            feature loss lacks its file.
     """
 
     def __init__(

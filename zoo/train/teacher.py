@@ -1,8 +1,8 @@
 """A teacher: a better network whose results are a second target beside the photographs.
 
-The results are made once, over whole photographs, and kept as PNG files. A small network learns
-from them faster than from photographs alone: they hold what can be known from the input, and none
-of the noise that cannot. Results of any other program serve as well (`targets`).
+The results are made once, for whole photographs, and kept as PNG files. A small network learns from
+them faster than from photographs alone: they contain what the input determines, and none of the
+noise that it does not. Results of any other program can be used as well (`targets`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class TeacherSection(Section):
     """
 
     model: str | None = None
-    targets: Path | None = Field(default=None, exclude=True)  # where files lie is no recipe
+    targets: Path | None = Field(default=None, exclude=True)  # a path is no part of a recipe
     share: float = Field(gt=0, le=1)
     tta: bool = False
 
@@ -65,14 +65,13 @@ def with_teacher(pair: Pair, folder: Path) -> Pair:
     if not file.is_file():
         raise DataError(f"The teacher has no result {file} for {pair.name}.")
     result = read_rgb(file)
-    height, width = pair.target.shape[:2]
-    if result.shape[0] < height or result.shape[1] < width:
+    if result.shape != pair.target.shape:
+        (height, width), (rows, columns) = pair.target.shape[:2], result.shape[:2]
         raise DataError(
-            f"{file} is {result.shape[1]}×{result.shape[0]}; the teacher's result for"
-            f" {pair.name} must be {width}×{height}."
+            f"{file} is {columns}×{rows}; the teacher's result for {pair.name} must be"
+            f" {width}×{height}."
         )
-    # Results of uncropped photographs are larger by less than the scale.
-    return pair._replace(target=np.dstack([pair.target, result[:height, :width]]))
+    return pair._replace(target=np.dstack([pair.target, result]))
 
 
 def result_name(photograph: str) -> str:
@@ -80,7 +79,7 @@ def result_name(photograph: str) -> str:
 
 
 def folder_for(root: Path, share: float) -> Path:
-    """Where results lie: the root for whole photographs, a subfolder for each shrunk size."""
+    """The folder of results: the root for whole photographs, a subfolder for each shrunk size."""
     return root if share == 1 else root / f"{share:g}"
 
 
@@ -93,19 +92,19 @@ def make_targets(
     degrade: Degradation,
     cache: Path,
 ) -> Path:
-    """Returns the folder of the teacher's results, which are made where they are missing.
+    """Returns the folder of the teacher's results, after making those that are missing.
 
-    Each result appears whole or not at all, so that an interrupted run goes on where it was.
+    Each result is written atomically, so an interrupted run continues where it stopped.
 
     Args:
-        files: photographs, no two with one stem.
+        files: photographs with different stems.
         scale, shares, degrade: as in training.
-        cache: results of a model are kept in a subfolder that belongs to its weights.
+        cache: holds a subfolder of results for each teacher's weights.
 
     Raises:
-        RecipeError: a model of another scale.
-        DataError: two photographs with one stem.
-        ZooError: a model that can't be had, a file that can't be read or written.
+        RecipeError: the teacher has another scale.
+        DataError: two photographs have the same stem.
+        ZooError: the teacher can't be loaded, or a file can't be read or written.
     """
     if len({file.stem for file in files}) < len(files):
         raise DataError("The teacher's results are NAME.png: two photographs have the same name.")

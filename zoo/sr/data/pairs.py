@@ -24,7 +24,7 @@ Degradation = Callable[[NDArray[np.uint8], int], NDArray[np.uint8]]
 class Pair(NamedTuple):
     """A photograph, uint8 `[scale·H, scale·W, 3]`, and its degraded version, uint8 `[H, W, 3]`.
 
-    A target of 6 channels holds a second one, such as a teacher's result, behind the photograph.
+    A target of 6 channels holds a second image, such as a teacher's result, after the photograph.
     """
 
     name: str
@@ -71,9 +71,9 @@ def load_pair(
 class PairedPatches:
     """Random aligned patches of photographs and their degraded versions.
 
-    All inputs are one uint8 tensor `[pixels, 3]`, all targets another. A batch is one gather from
-    each: flips and turns only reorder the indices, so training decodes nothing and has no loop
-    over images.
+    All inputs are one uint8 tensor `[pixels, 3]`, all targets another (with 3 or 6 channels). A
+    batch is one gather from each: flips and turns only reorder the indices, so training decodes
+    nothing and has no loop over images.
 
     Args:
         pairs: see `load_pair`. Any degradation works, also denoising or colouring with scale 1.

@@ -18,13 +18,13 @@ def rgb_to_y(image: NDArray[np.uint8], *, rounded: bool = False) -> NDArray[np.f
 
     Args:
         image: `[H, W, 3]` uint8; `[H, W]` or `[H, W, 1]` counts as RGB with equal channels.
-        rounded: to whole levels, as MATLAB's `rgb2ycbcr` does for uint8.
+        rounded: whether to round to whole levels, as MATLAB's `rgb2ycbcr` does for uint8.
 
     Returns:
         `[H, W]` float64 in [16, 235].
 
     Raises:
-        InputError: another dtype or shape.
+        InputError: the image has another dtype or shape.
     """
     if image.ndim == 2:
         image = image[..., None]
@@ -40,7 +40,7 @@ def rgb_to_y(image: NDArray[np.uint8], *, rounded: bool = False) -> NDArray[np.f
 def luma_pair(
     result: NDArray[np.uint8], target: NDArray[np.uint8], crop: int, *, rounded: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Luma of both images without `crop` pixels on each side."""
+    """Luma of both images without `crop` pixels on each side; errors as in `psnr_y`."""
     if result.shape[:2] != target.shape[:2]:
         raise InputError(f"Sizes differ: {result.shape[:2]} against {target.shape[:2]}.")
     if min(target.shape[:2]) <= 2 * crop:
@@ -55,16 +55,19 @@ def psnr_y(
 ) -> float:
     """Peak signal-to-noise ratio in dB on luma, peak 255, without `crop` pixels on each side.
 
-    Tables of EDSR, IMDN and SwinIR take luma that is not rounded. Older ones round it, as MATLAB
-    does for uint8: the figures are then lower, by up to 0.1 dB for very good results.
+    The tables of EDSR, IMDN and SwinIR use unrounded luma. Older ones round it, as MATLAB does for
+    uint8, which lowers the figures by up to 0.1 dB for very good results.
 
     Args:
         result, target: `[H, W, 3]` or `[H, W]`, uint8, of one size.
-        crop: the scale, by the protocol.
-        rounded: round luma to whole levels first ("psnr_y_rounded" in results).
+        crop: by the protocol, the scale.
+        rounded: whether to round luma to whole levels first ("psnr_y_rounded" in results).
+
+    Returns:
+        dB; infinity for equal images.
 
     Raises:
-        InputError: another dtype or shape, sizes that differ or nothing left after the crop.
+        InputError: dtype or shape is another, the sizes differ, or the crop leaves nothing.
     """
     y, reference = luma_pair(result, target, crop, rounded=rounded)
     error = np.mean((y - reference) ** 2)
