@@ -206,6 +206,22 @@ def test_images_and_masks_move_together_each_its_own_way() -> None:
     assert moved.mean((1, 2, 3)).sub(x.mean((1, 2, 3))).unique().numel() == 24  # own light
 
 
+def test_every_image_draws_its_own_turn_and_light_up_to_the_limits() -> None:
+    x = torch.linspace(0.4, 0.6, 33)[:, None].expand(64, 3, 33, 33)  # brighter downwards
+    augmentation = Augmentation(rotation=20, flip=False, lighting=0.05)
+    moved, _ = augmentation(x, x[:, 0].byte(), torch.Generator().manual_seed(0))
+    down = (moved[:, 0, 20, 16] - moved[:, 0, 12, 16]) / 0.05
+    across = (moved[:, 0, 16, 20] - moved[:, 0, 16, 12]) / 0.05
+    for drawn, limit in (
+        (torch.rad2deg(torch.atan2(across, down)), 20),
+        (torch.hypot(across, down) - 1, 0.05),
+        (moved[:, 0, 16, 16] - 0.5, 0.05),
+    ):
+        assert drawn.unique().numel() == 64
+        assert -1.01 * limit < drawn.min() < -0.8 * limit
+        assert 0.8 * limit < drawn.max() < 1.01 * limit
+
+
 def test_a_turn_is_torchvisions_rotate_of_tv_tensors() -> None:
     from torchvision import tv_tensors
     from torchvision.transforms.v2 import InterpolationMode

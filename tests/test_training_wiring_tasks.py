@@ -142,12 +142,12 @@ def test_the_recipes_pixel_loss_is_trained(tmp_path: Path, photographs: Path, lo
 
 @pytest.mark.parametrize(
     "option",
-    [{"layers": {"features.8": 2.0}}, {"pixel": 0.5}, {"style": 9.0}, {"grid": 2.0}, {"excess": 2}],
+    [{"layers": {"features.8": 2.0}}, {"pixel": 0.5}, {"style": 1e3}, {"grid": 2.0}, {"excess": 2}],
     ids=lambda option: next(iter(option)),
 )
 def test_an_option_of_the_feature_loss_is_followed(option: dict[str, Any]) -> None:
     generator = torch.Generator().manual_seed(0)
-    x, y = torch.rand(2, 2, 3, 24, 24, generator=generator)
+    x, y = torch.rand(2, 1, 3, 48, 48, generator=generator)
 
     def value(**options: Any) -> float:
         torch.manual_seed(0)
