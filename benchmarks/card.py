@@ -82,6 +82,7 @@ HEAD = """# Model card
 | column | meaning |
 |---|---|
 | PSNR-Y, SSIM-Y | Closeness to the original on luma. Higher is better. |
+| luma rounded | PSNR-Y on luma rounded to whole levels, as older tables have it. |
 | bicubic PSNR-Y | The same images enlarged by bicubic interpolation. |
 | accuracy | Share of pixels with the right class. |
 | dice_pooled | Dice coefficient of all pixels of the set together. |
@@ -162,8 +163,8 @@ def training(declared: Weights, folder: Path) -> str:
 
 def score(metric: str, value: float) -> str:
     """A held-out score in words."""
-    if metric == "psnr_y":
-        return f"PSNR-Y {value:.2f} dB"
+    if metric in ("psnr_y", "psnr_y_rounded"):
+        return f"PSNR-Y {value:.2f} dB{', luma rounded' if metric.endswith('rounded') else ''}"
     if metric == "minus_feature_loss":
         return f"feature loss {-value:.5f}"
     name, _, size = metric.partition("@")
@@ -174,11 +175,12 @@ def enlargement(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
     """Cost and table of figures of super-resolution weights, with bicubic for comparison."""
     bicubic = result(f"bicubic_x{measured['scale']}", folder)["sets"]
     lines = [
-        "| set | images | PSNR-Y (dB) | SSIM-Y | bicubic PSNR-Y (dB) | s / image |",
-        "|---|---|---|---|---|---|",
+        "| set | images | PSNR-Y (dB) | luma rounded | SSIM-Y | bicubic PSNR-Y (dB) | s / image |",
+        "|---|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {title} | {len(row['images'])} | {row['psnr_y']:.2f} | {row['ssim_y']:.4f} |"
+        f"| {title} | {len(row['images'])} | {row['psnr_y']:.2f} |"
+        f" {row['psnr_y_rounded']:.2f} | {row['ssim_y']:.4f} |"
         f" {bicubic[title]['psnr_y']:.2f} | {row['seconds']:.2f} |"
         for title, row in measured["sets"].items()
     ]

@@ -27,6 +27,11 @@ def findings(folder: Path) -> str:
     return "\n\n".join(sections) or "The studies have not run yet."
 
 
+def psnr(row: dict[str, Any]) -> float:
+    """PSNR-Y in dB; studies that were measured on rounded luma call it `psnr_y_rounded`."""
+    return float(row.get("psnr_y", row.get("psnr_y_rounded")))
+
+
 def upsampling(study: dict[str, Any]) -> str:
     variants = study["variants"]
     last, first = variants["pixel shuffle + ICNR"], variants["enlarge first"]
@@ -34,7 +39,7 @@ def upsampling(study: dict[str, Any]) -> str:
         name: row["multiply_adds_720p"] / last["multiply_adds_720p"]
         for name, row in variants.items()
     }
-    scores = [row["psnr_y"] for row in variants.values()]
+    scores = [psnr(row) for row in variants.values()]
     return section(
         "The upsampler decides whether there is a checkerboard",
         "The lesson enlarges at the end of the network, by pixel shuffle. ICNR sets its first "
@@ -52,7 +57,7 @@ def upsampling(study: dict[str, Any]) -> str:
             "upsampler | multiply-adds | time | grid, untrained | grid, trained | PSNR-Y (dB)",
             (
                 f"{name} | {work[name]:.1f}× | {row['seconds_relative']:.1f}× | "
-                f"{row['grid_at_start']:.1f} | {row['grid']:.2f} | {row['psnr_y']:.2f}"
+                f"{row['grid_at_start']:.1f} | {row['grid']:.2f} | {psnr(row):.2f}"
                 for name, row in variants.items()
             ),
         ),
@@ -65,7 +70,7 @@ def upsampling(study: dict[str, Any]) -> str:
 def losses(study: dict[str, Any]) -> str:
     rows = study["losses"]
     detail = {name: f"{row['top_octave']:.0%}" for name, row in rows.items()}
-    cost = max(row["psnr_y"] for row in rows.values()) - rows["feature loss"]["psnr_y"]
+    cost = max(psnr(row) for row in rows.values()) - psnr(rows["feature loss"])
     return section(
         "Pixel losses blur, the feature loss sharpens",
         "The lesson replaces the pixel loss by a feature loss: the distance of what a trained "
@@ -84,7 +89,7 @@ def losses(study: dict[str, Any]) -> str:
         table(
             "loss | PSNR-Y (dB) | fine detail | grid",
             (
-                f"{name} | {row['psnr_y']:.2f} | {detail[name]} | {row['grid']:.1f}"
+                f"{name} | {psnr(row):.2f} | {detail[name]} | {row['grid']:.1f}"
                 for name, row in rows.items()
             ),
         ),
@@ -117,7 +122,7 @@ def perceptual(study: dict[str, Any]) -> str:
         table(
             "set | method | PSNR-Y (dB) | distance, ResNet50 | distance, Lite0 | fine detail",
             (
-                f"{title} | `{name}` | {row['psnr_y']:.2f} | {row['distance_resnet50']:.3f} | "
+                f"{title} | `{name}` | {psnr(row):.2f} | {row['distance_resnet50']:.3f} | "
                 f"{row['distance_lite0']:.3f} | {row['top_octave']:.0%}"
                 for title in SR_SETS
                 for name, row in sets[title].items()
@@ -131,7 +136,7 @@ def stability(study: dict[str, Any]) -> str:
     rows = []
     for name, curve in study["curves"].items():
         blocks, batch = name.split(", batch ")
-        end = f"{curve[-1]['psnr_y']:.2f}" if curve else "no number"
+        end = f"{psnr(curve[-1]):.2f}" if curve else "no number"
         rows.append(f"{blocks} | {batch} | {curve[-1]['step'] if curve else '–'} | {end}")
     return section(
         "Residual scaling keeps training stable, and so does batch norm",

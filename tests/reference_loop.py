@@ -117,6 +117,20 @@ def state_of(model: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in state if value.is_floating_point()}
 
 
+def distance(one: Outcome, other: Outcome) -> float:
+    """The greatest difference of any number; infinite between curves of other shapes."""
+    states = zip(
+        (one.weights, one.averaged, one.best), (other.weights, other.averaged, other.best),
+        strict=True,
+    )  # fmt: skip
+    gaps = [(a[name] - b[name]).abs().max().item() for a, b in states for name in a]
+    if [list(row) for row in one.history] != [list(row) for row in other.history]:
+        return float("inf")
+    for a, b in zip(one.history, other.history, strict=True):
+        gaps += [abs(a[key] - b[key]) / max(1, abs(b[key])) for key in a]
+    return max(gaps)
+
+
 def recipe_with(options: dict[str, Any]) -> Recipe:
     """`RECIPE` with changes such as {"clip": 1, "optimizer.name": "muon", "stages.0.warmup": 2}."""
     content = copy.deepcopy(RECIPE) | {"optimizer": {}}

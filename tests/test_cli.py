@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cars import write_cars
 from commands import files, photograph, run
 from PIL import Image
 
 import zoo
+from zoo.inference.segmenter import Segmenter
 from zoo.registry import WeightsMeta
+from zoo.seg.data.folders import list_pairs
+from zoo.seg.measure.evaluate import evaluate
 from zoo.sr.networks.srresnet import SRResNet
 from zoo.store.download import sha256_of
 from zoo.store.state_dict import save_weights
@@ -120,6 +124,31 @@ def test_verify_compares_with_what_is_published(
         result = run(*arguments)
         assert result.status == status
         assert ("differs" in result.stdout) == bool(status)
+
+
+def test_verify_measures_masks_at_the_size_of_the_weights(
+    own_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @zoo.register_model(task="segmentation")
+    def tiny_masks() -> zoo.ZooModel:
+        return zoo.create_model("dynamic_unet", encoder="test_resnet", decoder_channels=(8,) * 5)
+
+    file = tmp_path / "masks.safetensors"
+    save_weights(zoo.create_model("tiny_masks").state_dict(), file)
+    monkeypatch.setattr("zoo.sources.PRETRAINED", tmp_path)
+    facts = dict.fromkeys(("license", "training_data", "training_data_terms", "recipe"), "-")
+    meta = WeightsMeta(version=1, image_size=32, **facts)
+    size, sha256 = file.stat().st_size, sha256_of(file)
+    zoo.register_weights(
+        zoo.Weights(name="tiny_masks.one", file=file.name, sha256=sha256, size=size, meta=meta)
+    )
+    cars = write_cars(tmp_path / "cars", cars=64, views=1)  # 63 of them validate
+    result = run("verify", "tiny_masks.one", "--data", cars)
+    assert result.status == 0, result.stdout
+    segmenter = Segmenter("tiny_masks.one", precision="fp32")
+    figures = evaluate(segmenter.logits, list_pairs(cars)[:63], size=32)
+    for metric in ("accuracy@32", "dice@32", "dice_pooled@32"):
+        assert f"{metric} {figures[metric]:.5f}" in " ".join(result.stdout.split())
 
 
 def test_verify_goes_on_without_the_data_of_one_task(weights: Path) -> None:

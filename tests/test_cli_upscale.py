@@ -85,6 +85,34 @@ def test_one_file_into_a_named_file(tiny_upscaler: Path, tmp_path: Path) -> None
     assert files(tmp_path) == {"a.png", "sub/b.JPG"}
 
 
+@pytest.mark.parametrize(("text", "tile"), [("auto", "auto"), ("whole", None), ("7", 7)])
+def test_tiles_are_those_asked_for(
+    tiny_upscaler: Path, tmp_path: Path, text: str, tile: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[object] = []
+
+    class Recorder(Upscaler):
+        def __init__(self, *arguments: object, **options: object) -> None:
+            super().__init__(*arguments, **options)
+            seen.append(self.tile)
+
+    monkeypatch.setattr("zoo.commands.upscale.Upscaler", Recorder)
+    photograph().save(tmp_path / "a.png")
+    call = ("upscale", tmp_path / "a.png", "-o", tmp_path / "out", "-m", tiny_upscaler)
+    assert run(*call, "--tile", text).status == 0
+    assert seen == [tile]
+
+
+def test_what_cannot_be_written_is_known_before_the_work(
+    tiny_upscaler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photograph(8192, 1).save(tmp_path / "a.webp")  # twice that is more than WebP takes
+    monkeypatch.setattr(Upscaler, "picture", lambda *_: pytest.fail("it ran"))
+    result = run("upscale", tmp_path / "a.webp", "-o", tmp_path / "out", "-m", tiny_upscaler)
+    assert result.status == 1
+    assert "WEBP ends at 16,383 pixels" in result.stderr
+
+
 def test_format_changes_the_suffix(tiny_upscaler: Path, tmp_path: Path) -> None:
     photograph().save(tmp_path / "a.jpeg")
     photograph(mode="P").save(tmp_path / "b.gif")

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.errors import ExportError, InputError, MissingDependencyError
-from zoo.export import export_model
+from zoo.export import export_model, facts
 from zoo.registry import get_model
 from zoo.sr.networks.srresnet import SRResNet
 
@@ -64,10 +64,10 @@ def test_command_line(tiny_upscaler: Path, tmp_path: Path) -> None:
         ("image", ["batch", 3, "height", "width"]),
         ("result", ["batch", 3, "2*height", "2*width"]),
     ]
-    facts = session.get_modelmeta().custom_metadata_map
-    assert facts["architecture"] == "srresnet_x2"
-    assert json.loads(facts["options"])["width"] == 8
-    assert str(tmp_path.parent) not in str(facts)  # no paths of this machine
+    said = session.get_modelmeta().custom_metadata_map
+    assert said["architecture"] == "srresnet_x2"
+    assert json.loads(said["options"])["width"] == 8
+    assert str(tmp_path.parent) not in str(said)  # no paths of this machine
     x = torch.rand(2, 3, 17, 9)
     with torch.no_grad():
         expected = zoo.load_model(tiny_upscaler)(x)
@@ -81,15 +81,32 @@ def test_command_line(tiny_upscaler: Path, tmp_path: Path) -> None:
     assert file.read_bytes() == content
 
 
+def test_a_file_is_replaced_where_that_is_asked_for(tiny_upscaler: Path, tmp_path: Path) -> None:
+    file = tmp_path / "model.pt2"
+    file.write_text("old")
+    assert run("export", tiny_upscaler, "-o", file, "--overwrite").status == 0
+    assert opened(file)(torch.rand(1, 3, 5, 6)).shape == (1, 3, 10, 12)
+
+
+def test_the_facts_say_what_goes_in_and_what_comes_out() -> None:
+    enlarging = facts(zoo.create_model("srresnet_x4", width=8, depth=1))
+    assert enlarging["input"] == "image: float32 [batch, 3, height, width], RGB in [0, 1]"
+    assert "[batch, 3, 4·height, 4·width]" in enlarging["output"]
+    grey = facts(zoo.create_model("dynamic_unet", encoder="test_resnet", in_chans=1))
+    assert grey["input"] == "image: float32 [batch, 1, height, width], in [0, 1]"
+    assert "logits [batch, classes, height, width]" in grey["output"]
+    assert not {"weights", "licence"} & (enlarging.keys() | grey.keys())
+
+
 def test_shipped_weights_name_themselves(tmp_path: Path) -> None:
     assert run("export", "srresnet_x2", "-o", tmp_path / "x2.pt2").status == 0
     extra = {"zoo.json": ""}
     torch.export.load(tmp_path / "x2.pt2", extra_files=extra)
-    facts = json.loads(extra["zoo.json"])
+    said = json.loads(extra["zoo.json"])
     weights = zoo.get_weights("srresnet_x2.psnr")
-    assert facts["weights"] == weights.name
-    assert facts["weights_sha256"] == weights.sha256
-    assert facts["licence"] == weights.meta.license
+    assert said["weights"] == weights.name
+    assert said["weights_sha256"] == weights.sha256
+    assert said["licence"] == weights.meta.license
 
 
 @pytest.mark.parametrize(

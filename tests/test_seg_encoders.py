@@ -9,10 +9,12 @@ import timm
 import torch
 import torchvision
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import zoo
 from zoo.errors import OptionError, UnknownNameError, WeightsError
 from zoo.seg.encoders.encoder import Encoder, make_encoder
+from zoo.seg.encoders.timm_trunks import EvenConv
 from zoo.store.state_dict import save_weights
 
 LITE0 = "tf_efficientnet_lite0"
@@ -68,8 +70,22 @@ def test_maps_are_those_of_timm_on_a_normalised_image() -> None:
 def test_a_plain_transformer_becomes_a_pyramid() -> None:
     encoder = make_encoder("test_vit")
     assert encoder.strides == (4, 8, 16)
-    maps = maps_of(encoder, picture(1, 3, 64, 96))
-    assert [tuple(m.shape[-2:]) for m in maps] == [(16, 24), (8, 12), (4, 6)]
+    x = picture(1, 3, 64, 96)
+    maps = maps_of(encoder, x)
+    options = {"features_only": True, "dynamic_img_size": True, "out_indices": (1, 3, 5)}
+    reference = timm.create_model("test_vit", **options).eval()  # after 2, 4 and all 6 blocks
+    reference.load_state_dict(encoder.trunk.state_dict())
+    theirs = reference((x - encoder.mean) / encoder.std)
+    for ours, other, size in zip(maps, theirs, [(16, 24), (8, 12), (4, 6)], strict=True):
+        resized = F.interpolate(other, size, mode="bilinear") if size != (4, 6) else other
+        torch.testing.assert_close(ours, resized)
+
+
+@pytest.mark.parametrize(("kernel", "stride", "dilation"), [(3, 2, 1), (5, 2, 1), (3, 1, 2)])
+def test_tensorflows_padding_is_that_of_timm(kernel: int, stride: int, dilation: int) -> None:
+    conv = timm.layers.Conv2dSame(2, 3, kernel, stride=stride, dilation=dilation)
+    x = torch.randn(1, 2, 8, 12)
+    torch.testing.assert_close(EvenConv(conv)(x), conv(x))
 
 
 def test_a_stem_of_stride_4_and_its_channels() -> None:
@@ -92,6 +108,12 @@ def test_torchvision_with_other_channels(resnet18_file: Path) -> None:
     one = make_encoder("torchvision:resnet18", weights=resnet18_file, in_chans=1)
     three = make_encoder("torchvision:resnet18", weights=resnet18_file)
     assert torch.equal(one.trunk.layers[0].weight, three.trunk.layers[0].weight.sum(1, True))
+    network = torchvision.models.squeezenet1_1()  # whose first layer has a bias
+    nn.init.uniform_(network.features[0].bias)
+    save_weights(network.state_dict(), resnet18_file.with_name("squeezenet.safetensors"))
+    file = resnet18_file.with_name("squeezenet.safetensors")
+    grey = make_encoder("torchvision:squeezenet1_1", weights=file, in_chans=1)
+    assert torch.equal(grey.trunk.layers[0].bias, network.features[0].bias)
     five = make_encoder("torchvision:resnet18", in_chans=5)
     assert len(maps_of(five, picture(1, 5, 32, 32))) == 5
 
@@ -179,7 +201,7 @@ def test_a_deeper_networks_file_is_refused(tmp_path: Path) -> None:
 def test_missing_files_and_other_words_are_told(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="There is no weight file"):
         make_encoder("test_resnet", weights=tmp_path / "none.safetensors")
-    for weights in ("imagenet", tmp_path / "x.pth"):
+    for weights in ("imagenet1k", tmp_path / "x.pth"):
         with pytest.raises(OptionError, match="None, 'default' or a \\*.safetensors file, not"):
             make_encoder("test_resnet", weights=weights)
 
@@ -193,8 +215,11 @@ def test_default_weights_that_cannot_be_had(monkeypatch: pytest.MonkeyPatch) -> 
         return create(*names, **options)
 
     monkeypatch.setattr(timm, "create_model", offline)
-    with pytest.raises(WeightsError, match=r"\(no network\); fetch .* timm/test_resnet.r160_in1k"):
-        make_encoder("test_resnet", weights="default")
+    for weights in ("default", "imagenet"):  # two words for the same
+        with pytest.raises(
+            WeightsError, match=r"\(no network\); fetch .*timm/test_resnet.r160_in1k"
+        ):
+            make_encoder("test_resnet", weights=weights)
     with pytest.raises(WeightsError, match="no default weights of resnet50t"):
         make_encoder("resnet50t", weights="default")
 

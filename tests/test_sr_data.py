@@ -144,7 +144,7 @@ def test_photographs_are_read_upright_and_in_8_bits(tmp_path: Path) -> None:
 
 def test_mistakes_name_the_file(tmp_path: Path) -> None:
     good = save(noise(8, 8), tmp_path / "good.png")
-    small = save(noise(2, 2), tmp_path / "small.png")
+    small = save(noise(2, 5), tmp_path / "small.png")
     broken = tmp_path / "broken.png"
     broken.write_bytes(good.read_bytes()[:60])
     text = tmp_path / "text.jpg"
@@ -161,7 +161,7 @@ def test_mistakes_name_the_file(tmp_path: Path) -> None:
         load_pair(good, scale=2, inputs=low)
     with pytest.raises(DataError, match="small.png has no partner"):
         load_pair(small, scale=2, inputs=low)
-    with pytest.raises(DataError, match="small.png is 2×2 .* smaller than the patch of 3"):
+    with pytest.raises(DataError, match="small.png is 5×2 .* smaller than the patch of 3"):
         PairedPatches([load_pair(good, scale=1), load_pair(small, scale=1)], scale=1).check_patch(3)
     (tmp_path / "empty").mkdir()
     with pytest.raises(ImageError, match="has no image in it"):

@@ -87,6 +87,29 @@ def test_an_unknown_upsampler_names_the_nearest() -> None:
         zoo.create_model("srresnet_x2", upsampler="pixel_shuffle")
 
 
+def test_srresnet_is_what_its_formula_says() -> None:
+    """Restated with plain functions: normalised, two skips, scaled branches, a leaky ReLU."""
+    torch.manual_seed(0)
+    net = SRResNet(2, width=8, depth=2, res_scale=0.3, negative_slope=0.2)
+    assert 0 < net.tail.weight.abs().max() <= 0.1 / (9 * 8) ** 0.5  # a tenth of the usual start
+    net.tail.weight.data *= 100
+    state = iter([value for name, value in net.state_dict().items() if name not in ("mean", "std")])
+
+    def conv(x: Tensor) -> Tensor:
+        return F.conv2d(x, next(state), next(state), padding=1)
+
+    image = torch.rand(1, 3, 6, 7)
+    mean = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)
+    std = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+    x = head = conv((image - mean) / std)
+    for _ in range(2):
+        x = x + 0.3 * conv(F.leaky_relu(conv(x), 0.2))
+    x = head + conv(x)
+    detail = conv(F.pixel_shuffle(conv(x), 2))
+    expected = F.interpolate(image, scale_factor=2, mode="bilinear") + detail * std
+    torch.testing.assert_close(net(image), expected)
+
+
 def test_parity_with_the_lesson() -> None:
     """The lesson's forward, restated with plain functions, gives the same values."""
     torch.manual_seed(0)

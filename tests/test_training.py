@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -209,26 +208,6 @@ def test_smoke_runs_the_whole_path(name: str, tmp_path: Path) -> None:
     assert [row["step"] for row in history] == list(range(1, steps + 1))
     assert ("minus_feature_loss" in history[-1]) == ("perceptual" in name)
     assert zoo.load_model(tmp_path / "best").scale == 4
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["srresnet_x4", "srresnet_x4_perceptual"])
-def test_two_processes_train_one_model(name: str, tmp_path: Path) -> None:
-    """As `accelerate launch` does on two GPUs: each process draws patches of its own."""
-    recipe = ROOT / "benchmarks" / "recipes" / f"{name}.yaml"
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    histories = []
-    for run, prefix in {"two": launch, "one": []}.items():
-        subprocess.run(
-            [sys.executable, *prefix, str(SCRIPT), "train", str(recipe), "--smoke",
-             "--out", str(tmp_path / run)],
-            check=True, capture_output=True, env=os.environ | {"ACCELERATE_USE_CPU": "true"},
-        )  # fmt: skip
-        histories.append(json.loads((tmp_path / run / "history.json").read_text()))
-        assert zoo.load_model(tmp_path / run / "best").scale == 4
-    two, one = ([row["loss"] for row in history] for history in histories)
-    assert len(two) == len(one) == 2 * len(load_recipe(recipe, SRRecipe).stages)
-    assert two[0] != one[0]  # the mean over both processes' patches
 
 
 def test_a_start_names_what_was_copied(tmp_path: Path) -> None:

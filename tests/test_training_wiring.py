@@ -6,10 +6,6 @@ Left out here are the tasks' own options, see `test_training_wiring_seg.py`.
 from __future__ import annotations
 
 import gc
-import os
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
@@ -19,7 +15,7 @@ import pytest
 import reference_loop as plain
 import torch
 from accelerate.state import AcceleratorState
-from reference_loop import Noise, Outcome, recipe_with, reference, trained
+from reference_loop import Noise, distance, recipe_with, reference, trained
 
 from zoo.train.checkpoints import load_checkpoint
 from zoo.train.find_rate import find_rate
@@ -71,20 +67,6 @@ def on_the_cpu(own_registry: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     AcceleratorState._reset_state(True)
     yield
     AcceleratorState._reset_state(True)
-
-
-def distance(one: Outcome, other: Outcome) -> float:
-    """The greatest difference of any number; infinite between curves of other shapes."""
-    states = zip(
-        (one.weights, one.averaged, one.best), (other.weights, other.averaged, other.best),
-        strict=True,
-    )  # fmt: skip
-    gaps = [(a[name] - b[name]).abs().max().item() for a, b in states for name in a]
-    if [list(row) for row in one.history] != [list(row) for row in other.history]:
-        return float("inf")
-    for a, b in zip(one.history, other.history, strict=True):
-        gaps += [abs(a[key] - b[key]) / max(1, abs(b[key])) for key in a]
-    return max(gaps)
 
 
 def label(options: dict[str, Any]) -> str:
@@ -187,58 +169,3 @@ def test_the_rate_finder_trains_by_the_recipe() -> None:
         mean = 0.9 * mean + 0.1 * row["loss"]
         smooth.append(mean / (1 - 0.9**step))
     assert curve.losses == pytest.approx(smooth, rel=1e-4)
-
-
-RANK = """
-import sys
-from pathlib import Path
-import torch
-import reference_loop as plain
-from zoo.train.loop import Trainer
-
-plain.register()
-folder, task, model = Path(sys.argv[1]), plain.Noise(), plain.net()
-options = {"clip": 0.5, "stages.0.frozen_statistics": ["norm"], "log_every": 1,
-           "stages.1.frozen_statistics": ["norm"]}
-trainer = Trainer(model, plain.recipe_with(options), folder / "run")
-assert trainer.fit(task)
-rank = trainer.accelerator.process_index
-left = {"weights": plain.state_of(model), "averaged": plain.state_of(trainer.averaged.module),
-        "history": trainer.history, "batches": task.batches}
-torch.save(left, folder / f"{rank}.pt")
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_are_one_with_both_batches(tmp_path: Path) -> None:
-    """Both end with the weights of a single process that saw the batches of both, step by step."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    common = {
-        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "ACCELERATE_USE_CPU": "true",
-        "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1",
-        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
-    }  # fmt: skip
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", RANK, str(tmp_path)],
-            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait(120) for process in processes] == [0, 0]
-    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
-    for key in ("weights", "averaged"):
-        assert all(torch.equal(first[key][name], second[key][name]) for name in first[key])
-    pairs = list(zip(first["batches"], second["batches"], strict=True))
-    assert not any(torch.equal(a[0], b[0]) for a, b in pairs)
-    joint = [(torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]])) for a, b in pairs]
-    frozen = {f"stages.{i}.frozen_statistics": ["norm"] for i in range(2)}
-    recipe = recipe_with({"clip": 0.5, "log_every": 1} | frozen)
-    expected = reference(recipe, Noise(), joint)
-    run = Outcome(first["weights"], first["averaged"], expected.best, first["history"])
-    assert distance(run, expected) < 1e-5
-    alone = reference(recipe, Noise(), first["batches"])
-    assert distance(run, alone) > 1e-3
-    assert [row["loss"] for row in second["history"]] == [row["loss"] for row in run.history]

@@ -1,0 +1,112 @@
+"""Training in two processes, as `accelerate launch` does it on two GPUs."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from reference_loop import Noise, Outcome, distance, recipe_with, reference
+
+import zoo
+from zoo.train.recipe import load_recipe
+from zoo.train.super_resolution import SRRecipe
+
+ROOT = Path(__file__).parents[1]
+PATH = os.pathsep.join(str(ROOT / folder) for folder in ("", "benchmarks", "tests"))
+
+COMMAND = """
+import torch, super_resolution
+from zoo.train.loop import Trainer
+
+def fit_and_keep(self, task, fit=Trainer.fit, **options):
+    over = fit(self, task, **options)
+    state = {"weights": self.model.state_dict(), "averaged": self.averaged.module.state_dict()}
+    torch.save(state, self.folder / f"rank{self.accelerator.process_index}.pt")
+    return over
+
+Trainer.fit = fit_and_keep
+super_resolution.app()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["srresnet_x4", "srresnet_x4_perceptual"])
+def test_two_processes_train_one_model(name: str, tmp_path: Path) -> None:
+    """As `accelerate launch` does on two GPUs: each process draws patches of its own, yet both end
+    with the same weights. Which, the next test tells.
+    """
+    recipe = ROOT / "benchmarks" / "recipes" / f"{name}.yaml"
+    (tmp_path / "rank.py").write_text(COMMAND)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         str(tmp_path / "rank.py"), "train", str(recipe), "--smoke", "--out", str(tmp_path)],
+        check=True, capture_output=True,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": PATH},
+    )  # fmt: skip
+    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(2))
+    for part, state in first.items():
+        assert all(torch.equal(value, second[part][key]) for key, value in state.items())
+    history = json.loads((tmp_path / "history.json").read_text())
+    assert len(history) == 2 * len(load_recipe(recipe, SRRecipe).stages)
+    assert zoo.load_model(tmp_path / "best").scale == 4
+
+
+RANK = """
+import sys
+from pathlib import Path
+import torch
+import reference_loop as plain
+from zoo.train.loop import Trainer
+
+plain.register()
+folder, task, model = Path(sys.argv[1]), plain.Noise(), plain.net()
+options = {"clip": 0.5, "stages.0.frozen_statistics": ["norm"], "log_every": 1,
+           "stages.1.frozen_statistics": ["norm"]}
+trainer = Trainer(model, plain.recipe_with(options), folder / "run")
+assert trainer.fit(task)
+rank = trainer.accelerator.process_index
+left = {"weights": plain.state_of(model), "averaged": plain.state_of(trainer.averaged.module),
+        "history": trainer.history, "batches": task.batches}
+torch.save(left, folder / f"{rank}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_both_batches(tmp_path: Path) -> None:
+    """Both end with the weights of a single process that saw the batches of both, step by step."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    common = {
+        "PYTHONPATH": PATH, "ACCELERATE_USE_CPU": "true",
+        "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1",
+        "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
+    }  # fmt: skip
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", RANK, str(tmp_path)],
+            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+        )
+        for rank in range(2)
+    ]
+    assert [process.wait(120) for process in processes] == [0, 0]
+    first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    for key in ("weights", "averaged"):
+        assert all(torch.equal(first[key][name], second[key][name]) for name in first[key])
+    pairs = list(zip(first["batches"], second["batches"], strict=True))
+    assert not any(torch.equal(a[0], b[0]) for a, b in pairs)
+    joint = [(torch.cat([a[0], b[0]]), torch.cat([a[1], b[1]])) for a, b in pairs]
+    frozen = {f"stages.{i}.frozen_statistics": ["norm"] for i in range(2)}
+    recipe = recipe_with({"clip": 0.5, "log_every": 1} | frozen)
+    expected = reference(recipe, Noise(), joint)
+    run = Outcome(first["weights"], first["averaged"], expected.best, first["history"])
+    assert distance(run, expected) < 1e-5
+    alone = reference(recipe, Noise(), first["batches"])
+    assert distance(run, alone) > 1e-3
+    assert [row["loss"] for row in second["history"]] == [row["loss"] for row in run.history]
