@@ -77,6 +77,9 @@ HEAD = """# Model card
 `benchmarks/publish.py` writes this page. The facts come from the registry, the figures from \
 `benchmarks/results/`. Nobody types a figure by hand.
 
+Weights are chosen on images held out from training. The sets on this page have no part in that \
+choice: each published version is measured on them once. `--sets FOLDER` measures on any other set.
+
 ## Columns
 
 | column | meaning |

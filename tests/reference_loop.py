@@ -175,7 +175,8 @@ def reference(recipe: Recipe, task: Noise, batches: list[Batch], model: Any = No
                     parameter.grad *= min(1.0, recipe.clip / (norm.item() + 1e-6))
             optimizer.step()
             for name, value in state_of(model).items():
-                average[name] = average.get(name, value).lerp(value, 1 - recipe.ema)
+                kept = min(recipe.ema, (1 + step) / (10 + step))
+                average[name] = average.get(name, value).lerp(value, 1 - kept)
             losses.append(loss.item())
             step += 1
 

@@ -94,6 +94,8 @@ def test_the_excess_term_sees_waves_that_the_target_has_not(
     weave = 0.02 * torch.cos(2.4 * x) * torch.cos(0.5 * y)  # 2.6 pixels long
     faint, strong = (loss(sharp + share * weave, sharp) for share in (0.5, 1.0))
     assert strong > 2 * faint > 0
+    double = FeatureLoss(vgg, {"features.5": 1e-9}, pixel=0, excess=4.0)
+    torch.testing.assert_close(double(sharp + weave, sharp), 2 * strong)
     assert loss(sharp, sharp) == 0
     assert loss(blurred, sharp) < 0.1 * loss(sharp, blurred)  # to be softer costs nothing
     turned = loss(sharp - weave, sharp)  # the phase does not matter, but for what is there already

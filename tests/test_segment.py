@@ -227,8 +227,8 @@ def test_an_overlay_tints_the_object_alone(dtype: type, channels: int) -> None:
 
 
 def test_a_named_network_without_weights_says_so() -> None:
-    with pytest.raises(UnknownNameError, match="fpn has no"):
-        zoo.segment(scene(), "fpn")
+    with pytest.raises(UnknownNameError, match="srresnet_lesson_x2 has no"):
+        zoo.segment(scene(), "srresnet_lesson_x2")
 
 
 @pytest.mark.parametrize(

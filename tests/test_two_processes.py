@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import reference_loop as plain
 import torch
 from reference_loop import Noise, Outcome, distance, recipe_with, reference
 
@@ -78,8 +79,9 @@ torch.save(left, folder / f"{rank}.pt")
 
 
 @pytest.mark.slow
-def test_two_processes_are_one_with_both_batches(tmp_path: Path) -> None:
+def test_two_processes_are_one_with_both_batches(tmp_path: Path, own_registry: None) -> None:
     """Both end with the weights of a single process that saw the batches of both, step by step."""
+    plain.register()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

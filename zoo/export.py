@@ -63,7 +63,8 @@ def export_model(
         with replacing(path) as part, torch.no_grad():
             run = write(net, _image(channels, *_TRACED), part, facts(net))
             tried = [_image(channels, *size) for size in _TRIED]
-            error = max(float((run(x) - net(x)).abs().max()) for x in tried)
+            errors = [(run(x) - net(x)).abs().max() for x in tried]
+            error = float(torch.stack(errors).max())  # NaN, if one is
             if not error <= _TOLERANCE:  # true for NaN, too
                 raise ExportError(f"{path}: its results differ from the model's by {error:.2g}.")
     except OSError as problem:

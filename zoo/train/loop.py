@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
 from collections.abc import Iterable
 from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,13 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 
 from zoo.errors import TrainingError
 from zoo.store.atomic import replacing
 from zoo.store.folder import save_model
+from zoo.train.averaging import average
 from zoo.train.checkpoints import load_checkpoint, save_checkpoint
 from zoo.train.freezing import named, train_only, unfreeze
 from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor, trainable_parameters
@@ -58,7 +61,7 @@ class Trainer:
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.averaged = AveragedModel(
             self.model,
-            multi_avg_fn=get_ema_multi_avg_fn(recipe.ema),  # type: ignore[no-untyped-call]
+            multi_avg_fn=partial(average, decay=recipe.ema),
             use_buffers=True,
         )
         named(self.model, recipe.optimizer.adam_modules)  # raises for a typo
@@ -164,9 +167,9 @@ class Trainer:
         return True
 
     def _seed(self) -> int:
-        processes: int = self.accelerator.num_processes
-        rank: int = self.accelerator.process_index
-        return (self.recipe.seed << 40) + self.step * processes + rank
+        """A hash, because generators on the CPU take only the lower 32 bits of a seed."""
+        text = f"{self.recipe.seed} {self.step} {self.accelerator.process_index}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
     def _is_over(self, deadline: float) -> bool:
         """Whether time is up for any process, so that all stop at the same step."""

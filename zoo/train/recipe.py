@@ -73,8 +73,8 @@ class Stage(Section):
 class Recipe(Section):
     """The keys of every recipe; each task adds its data, loss and stages.
 
-    `ema` is the decay of the averaged weights, `clip` the largest gradient norm; the intervals
-    `*_every` are in steps.
+    `ema` is the decay of the averaged weights (it rises to this value, see `zoo.train.averaging`),
+    `clip` the largest gradient norm; the intervals `*_every` are in steps.
     """
 
     model: ModelSection
