@@ -198,8 +198,8 @@ def fpn(
     """A feature pyramid network on any encoder: float [N, in_chans, H, W] in [0, 1], any size from
     32, to logits [N, classes, H, W].
 
-    The options are those of dynamic_unet that the signature has; there are no weights yet. The
-    model is in eval mode.
+    The options are those of dynamic_unet that the signature has. Weights fix all of them. The model
+    is in eval mode.
     """
     return _create(
         "fpn",

@@ -12,9 +12,10 @@ from pathlib import Path
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from zoo.registry import register_model
+from zoo.registry import Weights, register_model, register_weights
 from zoo.seg.encoders.encoder import make_encoder
 from zoo.seg.networks.base import SegmentationModel, check_classes
+from zoo.seg.networks.carvana import carvana_meta
 
 
 class Branch(nn.Module):
@@ -102,3 +103,19 @@ def fpn(
     pyramid = make_encoder(encoder, weights=encoder_weights, in_chans=in_chans, cut=cut)
     decoder = FPNDecoder(pyramid.channels, pyramid.strides, classes=classes)
     return SegmentationModel(pyramid, decoder, classes=classes)
+
+
+FPN_CARVANA_EFFNET_LITE0 = register_weights(
+    Weights(
+        name="fpn.carvana_effnet_lite0",
+        file="fpn.carvana_effnet_lite0.safetensors",
+        sha256="266b17dfbfd70227f3db1f95cc3c8bdb4c8e987d200ae0eb8acb5e3cb4ae0ddc",
+        size=9_612_810,
+        meta=carvana_meta(
+            recipe="benchmarks/recipes/fpn_effnet_lite0_carvana.yaml",
+            start="the ImageNet weights of tf_efficientnet_lite0 (Apache-2.0)",
+            options={"encoder": "tf_efficientnet_lite0"},
+        ),
+    ),
+    default=True,
+)
