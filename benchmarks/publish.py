@@ -97,7 +97,8 @@ def plot_curve(history: list[dict[str, float]], file: Path) -> None:
     figure, left = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
     metric, rows = scored(history)
     left.plot([row["step"] for row in rows], [row[metric] for row in rows], marker=".")
-    left.set(xlabel="step", ylabel=f"held-out {metric}{' (dB)' if metric.startswith('psnr') else ''}")
+    unit = " (dB)" if metric.startswith("psnr") else ""
+    left.set(xlabel="step", ylabel=f"held-out {metric}{unit}")
     left.grid(alpha=0.3)
     right = left.twinx()
     right.plot([r["step"] for r in history], [r["lr"] for r in history], color="gray", alpha=0.4)
