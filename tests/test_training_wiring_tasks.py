@@ -110,7 +110,7 @@ def upscaler_run(photographs: Path, folder: Path, **changes: Any) -> Watched:
 
 
 def test_patches_are_those_of_their_stage(tmp_path: Path, photographs: Path) -> None:
-    sizes = [(3, 8, 1), (3, 8, 6), (2, 12, 1)]  # batch, patch, candidates
+    sizes = [(16, 8, 1), (16, 8, 6), (2, 12, 1)]  # batch, patch, candidates
     stages = [
         {"steps": 2, "lr": 1e-3, "batch": batch, "patch": patch, "candidates": candidates}
         for batch, patch, candidates in sizes
