@@ -78,7 +78,7 @@ HEAD = """# Model card
 `benchmarks/results/`. Nobody types a figure by hand.
 
 Weights are chosen on images held out from training. The sets on this page have no part in that \
-choice: each published version is measured on them once. `--sets FOLDER` measures on any other set.
+choice. `--sets FOLDER` measures on any other set.
 
 ## Columns
 
