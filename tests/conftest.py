@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import os
 import threading
 from collections.abc import Iterator
@@ -98,7 +99,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 class _Handler(SimpleHTTPRequestHandler):
-    """Serves a folder; /redirect?URL redirects to URL, /short?FILE ends in the middle of FILE."""
+    """Serves a folder; /redirect?URL redirects to URL, /short?FILE ends in the middle of FILE,
+    /cut?FILE too but without telling its length, /etag?FILE is not sent to whoever has it.
+    """
 
     def do_GET(self) -> None:
         self.server.requests.append(self.path)  # type: ignore[attr-defined]
@@ -113,6 +116,20 @@ class _Handler(SimpleHTTPRequestHandler):
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content[: len(content) // 2])
+        elif action.startswith("/cut"):
+            content = Path(self.directory, argument).read_bytes()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2])
+        elif action.startswith("/etag"):
+            content = Path(self.directory, argument).read_bytes()
+            etag = f'"{hashlib.sha256(content).hexdigest()}"'
+            known = self.headers["If-None-Match"] == etag
+            self.send_response(304 if known else 200)
+            self.send_header("ETag", etag)
+            self.end_headers()
+            self.wfile.write(b"" if known else content)
+            self.server.requests[-1] += f" {304 if known else 200}"  # type: ignore[attr-defined]
         else:
             super().do_GET()
 

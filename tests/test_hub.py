@@ -13,6 +13,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import torch
+from test_pickles import Trap
 from toys import same_state
 
 import zoo
@@ -24,7 +26,7 @@ def tiny(**options) -> zoo.ZooModel:
 
 
 class Hub:
-    """One Hugging Face repository, "me/toy", kept in memory."""
+    """One Hugging Face repository, "me/toy", kept in memory; it answers for timm's too."""
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
@@ -43,7 +45,9 @@ class HubHandler(BaseHTTPRequestHandler):
     hub: Hub
 
     def do_HEAD(self) -> None:
-        match = re.fullmatch(r"/me/toy/resolve/([^/]+)/(.+)", urlsplit(self.path).path)
+        match = re.fullmatch(
+            r"/(?:me/toy|timm/[\w.]+)/resolve/([^/]+)/(.+)", urlsplit(self.path).path
+        )
         if not match or match[1] not in ("main", self.hub.commit):
             missing = "RevisionNotFound" if match else "RepoNotFound"
             return self.answer(404, headers={"X-Error-Code": missing})
@@ -134,6 +138,47 @@ def test_hub_files_are_verified_against_the_hubs_own_hash(hub, tmp_path):
     cached.write_bytes(content)
     with pytest.raises(WeightsError, match="truncated or altered.*delete it"):
         zoo.load_model("hf-hub:me/toy")
+
+
+def test_a_folders_encoder_weights_are_not_fetched(hub, tmp_path):
+    net = zoo.create_model("dynamic_unet", encoder="test_resnet")
+    folder = zoo.save_model(net, tmp_path / "model")
+    config = json.loads((folder / "config.json").read_text())
+    config["options"]["encoder_weights"] = "default"  # as whoever writes it by hand may
+    (folder / "config.json").write_text(json.dumps(config))
+    hub.upload(folder)  # with no weights of the encoder alone
+    assert same_state(zoo.load_model(folder), net)
+    assert same_state(zoo.load_model("hf-hub:me/toy"), net)
+
+
+def test_an_encoders_pickle_is_not_opened(hub, tmp_path):
+    torch.save({"weight": Trap()}, tmp_path / "pytorch_model.bin")
+    hub.commit_files({"pytorch_model.bin": (tmp_path / "pytorch_model.bin").read_bytes()})
+    with pytest.raises(WeightsError, match="weights of the encoder test_resnet could not be had"):
+        zoo.create_model("dynamic_unet", encoder="test_resnet", encoder_weights="default")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda: zoo.create_model("dynamic_unet", encoder="resnet18", encoder_weights="default"),
+        lambda: zoo.create_model("fpn", encoder="test_resnet", encoder_weights="default"),
+        lambda: zoo.load_model("hf-hub:me/toy"),
+    ],
+)
+def test_a_hub_out_of_reach_is_asked_once(hub, monkeypatch, ask):
+    """huggingface_hub would try again and again, for minutes."""
+    from huggingface_hub import constants, file_download
+
+    def keep_trying(*arguments, **options):
+        pytest.fail("the client's own attempts were begun")
+
+    nobody = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, "http://127.0.0.1:1")
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", nobody)
+    for module in ("huggingface_hub", "timm.models._hub", file_download.__name__):
+        monkeypatch.setattr(f"{module}.hf_hub_download", keep_trying)
+    with pytest.raises(WeightsError, match=r"no answer from the hub: .*refused"):
+        ask()
 
 
 def test_hub_model_loads_offline_after_the_download(hub, tmp_path, monkeypatch):

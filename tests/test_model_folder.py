@@ -8,7 +8,7 @@ from torch import nn
 from toys import same_state
 
 import zoo
-from zoo.errors import InputError, UnknownNameError, WeightsError
+from zoo.errors import InputError, OptionError, UnknownNameError, WeightsError
 from zoo.registry import register_model
 
 
@@ -91,6 +91,41 @@ def test_tuples_among_the_options_survive(own_registry, tmp_path):
 
     model = zoo.load_model(zoo.save_model(toy(widths=(2, 3)), tmp_path))
     assert model.config["options"] == {"widths": (2, 3)}
+
+
+@pytest.mark.parametrize("names", [["module"], ["module", "module"]])
+def test_a_part_named_like_a_wrapper_survives(own_registry, tmp_path, names):
+    class Toy(zoo.ZooModel):
+        classifier = f"{'.'.join(names)}.head"
+
+        def __init__(self, classes: int) -> None:
+            super().__init__()
+            part: nn.Module = self
+            for name in names:
+                part.add_module(name, nn.Module())
+                part = part.get_submodule(name)
+            part.body, part.head = nn.Conv2d(3, 4, 1), nn.Conv2d(4, classes, 1)
+
+    @register_model(task="segmentation")
+    def toy(*, classes: int = 1) -> Toy:
+        return Toy(classes)
+
+    model = toy()
+    folder = zoo.save_model(nn.DataParallel(model), tmp_path)
+    assert same_state(zoo.load_model(folder), model)
+    widened = zoo.create_model(folder, head="new", classes=3)
+    body = f"{'.'.join(names)}.body.weight"
+    assert torch.equal(widened.state_dict()[body], model.state_dict()[body])
+
+
+def test_lists_and_tuples_are_the_same_option(tmp_path):
+    options = {"encoder": "test_resnet", "classes": 2}
+    model = zoo.create_model("dynamic_unet", decoder_channels=[8] * 5, **options)
+    folder = zoo.save_model(model, tmp_path)
+    for widths in ([8] * 5, (8,) * 5):
+        assert same_state(zoo.create_model(folder, decoder_channels=widths), model)
+    with pytest.raises(OptionError, match="cannot be combined"):
+        zoo.create_model(folder, decoder_channels=[8, 8, 8, 8, 9])
 
 
 def test_modules_that_zoo_did_not_build_are_refused(tmp_path):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 
 import pytest
-from toys import declare, flip_a_bit, same_state
+from toys import Toy, declare, flip_a_bit, same_state
 
 import zoo
 from zoo.errors import WeightsError
-from zoo.store.download import check_url, fetch
+from zoo.store.download import check_url, fetch, fetch_latest
+from zoo.store.state_dict import save_weights
 
 
 def test_download_is_verified_cached_and_verified_again(toy, toy_file, server, cache):
@@ -60,6 +61,21 @@ def test_no_network_says_which_file_where_and_its_hash(toy_file, server, cache):
         assert part in str(caught.value)
 
 
+def test_a_mirror_with_another_file_does_not_block_the_next(toy, toy_file, server, cache):
+    (server.folder / "altered.safetensors").write_bytes(toy_file.read_bytes() + b"x")
+    (server.folder / "page.safetensors").write_text("<html>Not here any more.</html>")
+    toy_file.rename(server.folder / "toy.safetensors")
+    names = ["altered", "page", "gone", "toy"]
+    urls = (
+        f"{server.url}/redirect?http://192.0.2.1/toy.safetensors",
+        *(f"{server.url}/{name}.safetensors" for name in names),
+    )
+    declared = declare(server.folder / "toy.safetensors", urls=urls)
+    zoo.register_weights(declared, default=True)
+    assert same_state(zoo.create_model("toy.good"), toy)
+    assert len(server.requests) == 5
+
+
 def test_a_url_is_loaded_with_and_without_a_pinned_hash(toy, toy_file, server, cache):
     toy_file.rename(server.folder / "toy.safetensors")
     url = f"{server.url}/toy.safetensors"
@@ -69,25 +85,63 @@ def test_a_url_is_loaded_with_and_without_a_pinned_hash(toy, toy_file, server, c
     assert (cache / f"toy-{sha256[:8]}.safetensors").is_file()
     with pytest.raises(WeightsError, match="should begin with 0000000000000000.*does not serve"):
         zoo.create_model("toy", weights=f"{url}#sha256={'0' * 64}", width=8)
-    assert len(list(cache.iterdir())) == 2
+    assert len(list(cache.glob("*.safetensors"))) == 2
 
 
-def test_a_download_cut_short_leaves_nothing(toy_file, server, cache):
+@pytest.mark.parametrize("path", ["", "etag.safetensors?"])
+def test_a_url_without_a_hash_gives_what_it_serves_now(
+    toy, toy_file, server, cache, monkeypatch, caplog, path
+):
+    def load():
+        return zoo.create_model("toy", weights=f"{server.url}/{path}toy.safetensors", width=8)
+
+    served = toy_file.rename(server.folder / "toy.safetensors")
+    for _ in range(2):
+        assert same_state(load(), toy)
+    if path:
+        assert [request[-3:] for request in server.requests] == ["200", "304"]
+
+    changed = Toy(8)
+    save_weights(changed.state_dict(), served)
+    assert same_state(load(), changed)
+
+    cached = next(cache.glob("*.safetensors"))
+    flip_a_bit(cached, 300)
+    assert same_state(load(), changed)  # mended
+
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    assert same_state(load(), changed)
+    assert "HF_HUB_OFFLINE is set; the copy of last time is used" in caplog.text
+    flip_a_bit(cached, 300)
+    with pytest.raises(WeightsError, match="could not be downloaded.*by hand"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("short?toy.safetensors", "ended after"),
+        ("cut?toy.safetensors", "no whole safetensors file"),
+        ("page.safetensors", "no whole safetensors file"),
+        ("redirect?http://192.0.2.1/toy.safetensors", "192.0.2.1/toy.safetensors is refused"),
+    ],
+)
+def test_a_bad_download_leaves_nothing(toy_file, server, cache, path, reason):
+    sha256 = hashlib.sha256(toy_file.read_bytes()).hexdigest()
     toy_file.rename(server.folder / "toy.safetensors")
-    target = cache / "toy.safetensors"
+    (server.folder / "page.safetensors").write_text("<html>Sign in to go on.</html>")
+    target, url = cache / "toy.safetensors", f"{server.url}/{path}"
+    with pytest.raises(WeightsError, match=f"could not be downloaded.*{reason}"):
+        fetch_latest(url, target)
     with pytest.raises(WeightsError, match="could not be downloaded"):
-        fetch([f"{server.url}/short?toy.safetensors"], target, sha256=None, label="toy")
+        fetch([url], target, sha256=sha256, label="toy")
     assert list(cache.iterdir()) == []
 
 
-def test_redirects_are_followed_but_not_away_from_https(toy_file, server, cache):
+def test_redirects_are_followed(toy_file, server, cache):
     toy_file.rename(server.folder / "toy.safetensors")
-    local, foreign = f"{server.url}/toy.safetensors", "http://192.0.2.1/toy.safetensors"
     target = cache / "toy.safetensors"
-    with pytest.raises(WeightsError, match=f"{foreign} is refused"):
-        fetch([f"{server.url}/redirect?{foreign}"], target, sha256=None, label="toy")
-    assert list(cache.iterdir()) == []
-    fetch([f"{server.url}/redirect?{local}"], target, sha256=None, label="toy")
+    fetch_latest(f"{server.url}/redirect?{server.url}/toy.safetensors", target)
     assert target.read_bytes() == (server.folder / "toy.safetensors").read_bytes()
 
 

@@ -10,7 +10,7 @@ from zoo.errors import OptionError, ZooError, did_you_mean
 from zoo.model import ZooModel
 from zoo.registry import Model, Weights, get_model, list_weights
 from zoo.sources import Name, Source, resolve
-from zoo.store.state_dict import load_weights, read_weights
+from zoo.store.state_dict import in_names_of, load_weights, read_weights
 
 Head = Literal["kept", "new"]
 
@@ -90,7 +90,7 @@ def _build_with(source: Source, options: dict[str, Any], *, new_head: bool = Fal
     options = source.options_with(options, new_head=new_head)
     check_options(model, options)
     module = _build(model, options)
-    state = read_weights(source.fetch())
+    state = in_names_of(module, read_weights(source.fetch()))
     if new_head:
         if module.classifier is None:
             raise OptionError(f"{model.name} has no head that could be new.")

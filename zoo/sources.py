@@ -27,7 +27,14 @@ from urllib.parse import urlsplit
 
 from zoo.errors import OptionError, UnknownNameError, WeightsError
 from zoo.registry import PRETRAINED, Weights, get_model, get_weights, list_models
-from zoo.store.download import cache_folder, check_url, fetch, from_hugging_face, verify
+from zoo.store.download import (
+    cache_folder,
+    check_url,
+    fetch,
+    fetch_latest,
+    from_hugging_face,
+    verify,
+)
 from zoo.store.folder import CONFIG_FILE, WEIGHTS_FILE, read_config
 from zoo.store.state_dict import PICKLE_SUFFIXES, check_suffix
 
@@ -56,7 +63,7 @@ class Source:
                 f"{self.label} holds the encoder's weights: leave encoder_weights out."
             )
         for option, value in self.options.items():
-            if option not in asked or asked[option] == value:
+            if option not in asked or _alike(asked[option], value):
                 continue
             if option != "classes":
                 raise OptionError(
@@ -154,6 +161,12 @@ def folder_source(place: Name) -> Source:
     return Source(label, config.architecture, fetch_file, config.options, config.image_size)
 
 
+def _alike(asked: Any, fixed: Any) -> bool:
+    """Whether two values of an option are equal, a list being as good as a tuple."""
+    pair = [tuple(value) if isinstance(value, list) else value for value in (asked, fixed)]
+    return bool(pair[0] == pair[1])
+
+
 def _is_tag(text: str) -> bool:
     """Whether the text is "tag" or "architecture.tag" rather than a file name."""
     head, dot, tail = text.rpartition(".")
@@ -196,10 +209,11 @@ def _url(architecture: str, text: str) -> Source:
     pinned = re.fullmatch(r"sha256=([0-9a-f]{64})", fragment)
     if fragment and not pinned:
         raise WeightsError(f"{text}: after # only sha256=<64 hexadecimal digits> is accepted.")
-    sha256 = pinned[1] if pinned else None
-    prefix = sha256 or hashlib.sha256(url.encode()).hexdigest()
+    prefix = pinned[1] if pinned else hashlib.sha256(url.encode()).hexdigest()
     target = cache_folder() / f"{file.stem}-{prefix[:8]}.safetensors"
-    return Source(url, architecture, partial(fetch, [url], target, sha256=sha256, label=url))
+    if pinned:
+        return Source(url, architecture, partial(fetch, [url], target, sha256=prefix, label=url))
+    return Source(url, architecture, partial(fetch_latest, url, target))
 
 
 def _split_hub_name(name: str) -> tuple[str, str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import logging
 import os
 import re
 import urllib.request
 from collections.abc import Sequence
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from zoo.errors import WeightsError
@@ -17,6 +20,8 @@ from zoo.store.atomic import replacing
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte
+_HUB_TIMEOUT = 10  # seconds until the Hugging Face hub counts as out of reach
+_log = logging.getLogger("zoo")
 
 
 def cache_folder() -> Path:
@@ -60,10 +65,10 @@ def verify(path: Path, sha256: str, *, remedy: str) -> None:
         )
 
 
-def fetch(urls: Sequence[str], target: Path, *, sha256: str | None, label: str) -> Path:
-    """Return `target`; if it does not exist, download it from the first URL that answers.
+def fetch(urls: Sequence[str], target: Path, *, sha256: str, label: str) -> Path:
+    """Return `target`; if it does not exist, download it from the first URL that has the file.
 
-    sha256: verified, also of a file that exists; None skips the check.
+    sha256: verified, also of a file that exists.
     label: name of the weights in messages.
     Raises WeightsError; without a network it says where to put which file by hand.
     """
@@ -72,18 +77,38 @@ def fetch(urls: Sequence[str], target: Path, *, sha256: str | None, label: str) 
         for url in () if is_offline() else urls:
             check_url(url)
             try:
-                _download(url, target, sha256)
+                _download(url, target, sha256=sha256)
                 break
-            except (OSError, HTTPException) as error:
-                reasons.append(f"{url}: {getattr(error, 'reason', None) or error}")
+            except (OSError, HTTPException, WeightsError) as error:
+                reasons.append(_why(url, error))
         else:
-            expected = f" (sha256 {sha256})" if sha256 else ""
-            raise WeightsError(
-                f"{label} could not be downloaded ({'; '.join(reasons)});"
-                f" fetch {urls[0]} by hand and put it at {target}{expected}."
-            )
-    if sha256:
-        verify(target, sha256, remedy="delete it and it will be downloaded again")
+            raise _unavailable(label, reasons, urls[0], f"{target} (sha256 {sha256})")
+    verify(target, sha256, remedy="delete it and it will be downloaded again")
+    return target
+
+
+def fetch_latest(url: str, target: Path) -> Path:
+    """Return `target`, the file that `url` serves now; an unchanged one is not downloaded again.
+
+    A note beside the file holds its sha256 and the server's ETag. Without an answer, an intact file
+    of last time is returned and a warning logged.
+    Raises WeightsError if there is none; it says where to put which file by hand.
+    """
+    note = target.with_suffix(".etag")
+    sha256, _, etag = note.read_text().partition(" ") if note.is_file() else ("", "", "")
+    whole = target.is_file() and sha256 in ("", sha256_of(target))  # no note: put there by hand
+    check_url(url)
+    try:
+        if is_offline():
+            raise OSError("HF_HUB_OFFLINE is set")
+        etag = _download(url, target, etag=etag if whole else "")
+    except (OSError, HTTPException, WeightsError) as error:
+        if not whole:
+            raise _unavailable(url, [_why(url, error)], url, str(target)) from error
+        _log.warning("%s; the copy of last time is used: %s", _why(url, error), target)
+        return target
+    with replacing(note) as part:
+        part.write_text(f"{sha256_of(target)} {etag}")
     return target
 
 
@@ -97,6 +122,7 @@ def from_hugging_face(repo: str, revision: str, file: str) -> Path:
     import huggingface_hub
 
     try:
+        check_hub(repo, revision, file)
         path = Path(huggingface_hub.hf_hub_download(repo, file, revision=revision))
     except Exception as error:  # the client's own errors and those of its HTTP library
         raise WeightsError(
@@ -115,13 +141,43 @@ def reason_of(error: Exception) -> str:
     return lines[0].rstrip(".")
 
 
-def _download(url: str, target: Path, sha256: str | None) -> None:
+def check_hub(repo: str, revision: str, file: str) -> None:
+    """Raise WeightsError if the Hugging Face hub can't be reached and its cache lacks the file.
+
+    One request with a short limit; its own client would go on trying for minutes.
+    """
+    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
+    from huggingface_hub.errors import HfHubHTTPError
+
+    if isinstance(try_to_load_from_cache(repo, file, revision=revision), str):
+        return
+    try:
+        get_hf_file_metadata(hf_hub_url(repo, file, revision=revision), timeout=_HUB_TIMEOUT)
+    except HfHubHTTPError:
+        return  # an answer; the request that follows tells what it means
+    except Exception as error:  # of its HTTP library
+        raise WeightsError(f"no answer from the hub: {reason_of(error)}") from error
+
+
+def _download(url: str, target: Path, *, sha256: str | None = None, etag: str = "") -> str:
+    """Download a safetensors file, unless the server says that `etag` is still its ETag.
+
+    Returns the server's ETag, "" if it gives none.
+    """
+    from safetensors import SafetensorError, safe_open
     from tqdm.auto import tqdm
 
     target.parent.mkdir(parents=True, exist_ok=True)
     opener = urllib.request.build_opener(_CheckedRedirects)
+    request = urllib.request.Request(url, headers={"If-None-Match": etag} if etag else {})
+    try:
+        response = opener.open(request, timeout=_TIMEOUT)
+    except HTTPError as error:
+        if error.code == HTTPStatus.NOT_MODIFIED:
+            return etag
+        raise
     with replacing(target) as part:
-        with opener.open(url, timeout=_TIMEOUT) as response, part.open("wb") as file:
+        with response, part.open("wb") as file:
             total = int(response.headers.get("Content-Length", 0))
             with tqdm(total=total or None, unit="B", unit_scale=True, desc=target.name) as bar:
                 while chunk := response.read(_CHUNK):
@@ -131,6 +187,24 @@ def _download(url: str, target: Path, sha256: str | None) -> None:
                 raise OSError(f"the connection ended after {file.tell()} of {total} bytes")
         if sha256:
             verify(part, sha256, remedy=f"{url} does not serve the file that was published")
+        else:
+            try:
+                with safe_open(part, framework="pt"):
+                    pass  # compares the file's length with its header
+            except SafetensorError as error:
+                raise OSError(f"it serves no whole safetensors file ({error})") from error
+    return str(response.headers.get("ETag", ""))
+
+
+def _why(url: str, error: Exception) -> str:
+    return f"{url}: {getattr(error, 'reason', None) or error}"
+
+
+def _unavailable(label: str, reasons: Sequence[str], url: str, place: str) -> WeightsError:
+    return WeightsError(
+        f"{label} could not be downloaded ({'; '.join(reasons)});"
+        f" fetch {url} by hand and put it at {place}."
+    )
 
 
 class _CheckedRedirects(urllib.request.HTTPRedirectHandler):

@@ -79,6 +79,8 @@ def read_config(file: Path, label: str) -> Config:
         options = config["options"]
         # JSON has no tuples; options are never lists.
         options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+        # The file beside this one holds all weights; the encoder's own would be fetched in vain.
+        options |= {"encoder_weights": None} if "encoder_weights" in options else {}
         size = config.get("image_size")
         return Config(str(config["architecture"]), options, None if size is None else int(size))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import torch
@@ -23,13 +23,24 @@ def canonical(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
     Raises WeightsError if two keys become equal.
     """
-    names = {key: ".".join(p for p in key.split(".") if p != "_orig_mod") for key in state}
+    names = _canonical_names(state)
+    return {names[key]: tensor for key, tensor in state.items()}
+
+
+def in_names_of(model: nn.Module, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the state dict with the model's own names, which can look like a wrapper's."""
+    own = {name: key for key, name in _canonical_names(model.state_dict()).items()}
+    return {own.get(name, name): tensor for name, tensor in canonical(state).items()}
+
+
+def _canonical_names(keys: Collection[str]) -> dict[str, str]:
+    """Map each key to its name without the wrappers' prefixes."""
+    names = {key: ".".join(p for p in key.split(".") if p != "_orig_mod") for key in keys}
     while names and all(name.startswith("module.") for name in names.values()):
         names = {key: name.removeprefix("module.") for key, name in names.items()}
-    result = {names[key]: tensor for key, tensor in state.items()}
-    if len(result) < len(state):
+    if len(set(names.values())) < len(names):
         raise WeightsError("Two entries of the state dict differ by a wrapper's prefix only.")
-    return result
+    return names
 
 
 def unwrap(model: nn.Module) -> nn.Module:
@@ -105,7 +116,8 @@ def load_weights(
     Raises WeightsError, which starts with `label` and ends with `hint`, if keys or shapes differ or
     integers stand for floats; the model is then unchanged.
     """
-    own = unwrap(model).state_dict()
+    model = unwrap(model)
+    own, state = model.state_dict(), in_names_of(model, state)
     missing = [key for key in own if key not in state]
     unexpected = [key for key in state if key not in own]
     unlike = [
@@ -127,7 +139,7 @@ def load_weights(
             f"{label} holds weights of another model or of other options:"
             f" of {len(own)} entries {', '.join(problems)}{f'; {hint}' if hint else ''}."
         )
-    unwrap(model).load_state_dict(dict(state))
+    model.load_state_dict(state)
 
 
 def _alike(own: Tensor, other: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError, UnknownNameError, WeightsError, did_you_mean
 from zoo.seg.encoders.trunks import Trunk, adapt_stem, configured, require
-from zoo.store.download import reason_of
+from zoo.store.download import check_hub, reason_of
 from zoo.store.state_dict import load_weights, read_weights
 
 
@@ -106,12 +106,14 @@ def _build_for_any_size(build: Callable[..., Any], *, fixed: bool) -> tuple[Any,
 def _with_default_weights(
     timm: Any, name: str, in_chans: int, options: dict[str, Any]
 ) -> nn.Module:
+    place = timm.get_pretrained_cfg(name).hf_hub_id
     try:
+        if place:
+            check_hub(place, "main", "model.safetensors")
         module: nn.Module = timm.create_model(
             name, features_only=True, in_chans=in_chans, pretrained=True, **options
         )
     except Exception as error:  # from the hub's client, its HTTP library, safetensors or torch
-        place = timm.get_pretrained_cfg(name).hf_hub_id
         raise WeightsError(
             f"The weights of the encoder {name} could not be had from the Hugging Face hub"
             f" ({reason_of(error)}); fetch model.safetensors of {place} yourself and give its path"

@@ -24,12 +24,10 @@ def lesson_net(weights: str | Path | None = "default") -> nn.Module:
     """
     from torchvision import models
 
-    known = models.VGG16_BN_Weights.IMAGENET1K_V1
-    try:
-        net: Any = models.vgg16_bn(weights=known if weights == "default" else None)
-    except OSError as error:
-        raise WeightsError(_unreachable("VGG16-BN", known.url, error)) from error
-    if weights is not None and weights != "default":
+    net: Any = models.vgg16_bn()
+    if weights == "default":
+        net.load_state_dict(_download("VGG16-BN", models.VGG16_BN_Weights.IMAGENET1K_V1))
+    elif weights is not None:
         load_weights(net.features, _part(weights, "features."), label=str(weights))
     return cast(nn.Module, net)
 
@@ -74,11 +72,9 @@ def resnet50_to_layer2(weights: str | Path | None = "default") -> nn.Module:
     """
     from torchvision import models
 
-    known = models.ResNet50_Weights.IMAGENET1K_V1
-    try:
-        net: Any = models.resnet50(weights=known if weights == "default" else None)
-    except OSError as error:
-        raise WeightsError(_unreachable("ResNet50", known.url, error)) from error
+    net: Any = models.resnet50()
+    if weights == "default":
+        net.load_state_dict(_download("ResNet50", models.ResNet50_Weights.IMAGENET1K_V1))
     for late in ("layer3", "layer4", "avgpool", "fc"):
         setattr(net, late, nn.Identity())
     if weights is not None and weights != "default":
@@ -93,8 +89,15 @@ def _part(file: str | Path, prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
 
 
-def _unreachable(name: str, url: str, error: Exception) -> str:
-    return (
-        f"{name} could not be had from torchvision ({reason_of(error)}): fetch {url} yourself, save"
-        " its state dict as *.safetensors and name that file."
-    )
+def _download(name: str, weights: Any) -> dict[str, Tensor]:
+    """Torchvision's weights; code in the file is never run."""
+    try:
+        state: dict[str, Tensor] = weights.get_state_dict(
+            progress=True, check_hash=True, weights_only=True
+        )
+    except Exception as error:  # from urllib, torch or pickle
+        raise WeightsError(
+            f"{name} could not be had from torchvision ({reason_of(error)}): fetch {weights.url}"
+            " yourself, save its state dict as *.safetensors and name that file."
+        ) from error
+    return state
