@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import skimage.data
 import torch
+import torch.nn.functional as F
 from PIL import Image
 
 import zoo
@@ -237,6 +239,44 @@ def test_bad_models_are_refused(tmp_path):
 
     with pytest.raises(InputError, match="not a NoneType"):
         zoo.upscale(torch.rand(3, 4, 4), None)
+
+
+def photo() -> torch.Tensor:
+    return to_tensor(skimage.data.astronaut()[:64, :64])
+
+
+@pytest.mark.parametrize(
+    "shift",
+    [
+        lambda x: 2 * x - 1,
+        lambda x: (x - 0.5) / 0.5,
+        lambda x: (x - 0.45) / 0.225,  # about ImageNet's
+        lambda x: x - x.mean(),
+        lambda x: 0.4 * (2 * x - 1),  # of little contrast
+        lambda x: 255 * x,
+        lambda x: x.where(x < 0.5, -x),
+    ],
+)
+@pytest.mark.parametrize("batch", [False, True])
+def test_values_of_another_range_are_refused(net, shift, batch):
+    image = shift(photo())
+    if batch:  # one wrong image among right ones
+        image = torch.stack([photo(), image, photo()])
+    for act, model in ((zoo.upscale, net), (zoo.segment, torch.nn.Conv2d(3, 1, 1))):
+        with pytest.raises(InputError, match=r"lie in \[.*\] and should lie in \[0, 1\]"):
+            act(image, model)
+
+
+@pytest.mark.parametrize("antialias", [False, True])
+@pytest.mark.parametrize("factor", [0.5, 1.5, 2, 3])
+@pytest.mark.parametrize("picture", ["photo", "noise", "black and white"])
+def test_overshoots_of_resampling_pass(net, picture, factor, antialias):
+    torch.manual_seed(0)
+    noise = torch.rand(3, 64, 64)
+    image = {"photo": photo(), "noise": noise, "black and white": (noise > 0.8).float()}[picture]
+    resampled = F.interpolate(image[None], scale_factor=factor, mode="bicubic", antialias=antialias)
+    result = zoo.upscale(resampled, net, precision="fp32")
+    assert 0 <= float(result.min()) <= float(result.max()) <= 1
 
 
 def test_a_module_in_half_precision_runs_at_fp32():

@@ -61,7 +61,7 @@ def truth(pixels: Array) -> Array:
 
 @pytest.mark.parametrize("shape", [(60, 90), (33, 32), (7, 200), (700, 520), (1, 1)])
 def test_the_mask_has_the_size_of_the_picture(shape: tuple[int, int]) -> None:
-    net = Reddish()
+    net = Reddish().eval()
     mask = zoo.segment(scene(*shape), net, precision="fp32", size=64)
     assert net.seen == (1, 3, 64, 64)
     assert mask.shape == shape
@@ -235,7 +235,8 @@ def test_a_named_network_without_weights_says_so() -> None:
     ("options", "sentence"),
     [
         ({"threshold": 1.0}, "threshold=1.0 is not a probability"),
-        ({"size": 16}, "size=16 is below 32"),
+        ({"size": 16}, "size=16 is no whole number of pixels from 32 up"),
+        ({"size": 64.5}, "size=64.5 is no whole number"),
         ({"precision": "fp8"}, "precision='fp8' is none of"),
         ({"device": "gpu"}, "device='gpu' can't be used"),
     ],

@@ -23,18 +23,15 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
     Raises InputError for a device that torch does not know or cannot use on this machine.
     """
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        mps = torch.backends.mps.is_available()
+        device = "cuda" if torch.cuda.is_available() else "mps" if mps else "cpu"
     try:
-        chosen = torch.device(device)
-        torch.empty(0, device=chosen)
+        return torch.empty(0, device=device).device  # "cuda" becomes "cuda:0", as tensors have it
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         raise InputError(
             f"device={str(device)!r} can't be used on this machine; "
             "accepted are 'auto', 'cpu', and 'cuda' or 'mps' where torch has one."
         ) from error
-    return chosen
 
 
 def pick_precision(precision: str, device: torch.device) -> torch.dtype:

@@ -1,4 +1,4 @@
-"""Prepare a model for inference: load it once, move it to a device, hold it in eval mode."""
+"""Prepare a model for inference: load it once, put it on a device and in eval mode."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ import copy
 import functools
 import os
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from zoo.create import load_model
 from zoo.errors import InputError
 from zoo.inference.device import pick_device
 from zoo.sources import Name, names_folder
+from zoo.store.state_dict import unwrap
 
 _lock = threading.Lock()
 
@@ -37,7 +36,8 @@ def place(model: Name | nn.Module, device: str | torch.device) -> tuple[nn.Modul
     """Return a model on `device`, and that device.
 
     A name or a folder is loaded. A module is returned itself if `device` is "auto" or its own
-    device, else as a copy on `device`.
+    device and all its numbers are fp32, else as a copy. DataParallel and DistributedDataParallel
+    are unwrapped.
     Raises UnknownNameError and WeightsError for names, InputError for an unusable device or if
     `model` is neither a name nor a module.
     """
@@ -47,7 +47,12 @@ def place(model: Name | nn.Module, device: str | torch.device) -> tuple[nn.Modul
     if not isinstance(model, nn.Module):
         raise InputError(f"A model is a name, a folder or a module, not a {type(model).__name__}.")
     chosen = home(model) if device == "auto" else pick_device(device)
-    return (model if chosen == home(model) else copy.deepcopy(model).to(chosen)), chosen
+    inner = unwrap(model)
+    if getattr(model, "_orig_mod", None) is not inner:  # parallel; torch.compile alone may stay
+        model = inner
+    if chosen != home(model) or not _is_single(model):
+        model = copy.deepcopy(model).to(chosen, torch.float32)
+    return model, chosen
 
 
 def _load(name: Name, device: torch.device) -> nn.Module:
@@ -56,6 +61,11 @@ def _load(name: Name, device: torch.device) -> nn.Module:
 
 
 _load_once = functools.lru_cache(maxsize=4)(_load)
+
+
+def _is_single(model: nn.Module) -> bool:
+    entries = (*model.parameters(), *model.buffers())
+    return all(entry.dtype == torch.float32 for entry in entries if entry.is_floating_point())
 
 
 def layout(device: torch.device) -> torch.memory_format:
@@ -68,13 +78,18 @@ def home(model: nn.Module) -> torch.device:
     return next((entry.device for entry in model.parameters()), torch.device("cpu"))
 
 
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Put a model in eval mode for the block, then restore the mode of each submodule."""
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:
-            module.training = True
+def in_eval_mode(model: nn.Module) -> nn.Module:
+    """Return the model if all of it is in eval mode, else a copy that is, with the same tensors.
+
+    The user's module keeps its flags, which other threads see, and its batch-norm statistics.
+    """
+    if not any(module.training for module in model.modules()):
+        return model
+    model = unwrap(model)
+    shared = {
+        id(value): value
+        for module in model.modules()
+        for value in (*module.parameters(), *module.buffers(), *vars(module).values())
+        if isinstance(value, Tensor)
+    }
+    return copy.deepcopy(model, shared).eval()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from zoo.errors import InputError
 from zoo.inference.device import pick_precision
 from zoo.inference.inputs import check_array, check_tensor
-from zoo.inference.placement import evaluating, layout, place
+from zoo.inference.placement import in_eval_mode, layout, place
 from zoo.pictures.cutouts import Kind, check_kind, cut_out, format_for, tint
 from zoo.pictures.picture import Array, Picture, to_tensor
 from zoo.sources import Name
@@ -32,7 +32,7 @@ class Segmenter:
     model: a registered name ("unet34", "unet34.carvana"), a folder that `save_model` wrote,
         "hf-hub:org/repo@revision", or a module that takes `[N, 1 | 3, S, S]` and returns logits
         `[N, classes, S, S]`. Registered models are loaded once. A module runs in eval mode on its
-        own device, or as a copy on `device`; its training flags are restored.
+        own device, or as a copy on `device`; it stays as it was.
     threshold: probability in (0, 1) above which a pixel is foreground; for models of one class.
     tta: average the logits with those of the mirrored picture; twice the work.
     size: side of the square in pixels, from 32; by default the training size, or 512 if unknown.
@@ -53,8 +53,8 @@ class Segmenter:
     ) -> None:
         if not 0 < threshold < 1:
             raise InputError(f"threshold={threshold!r} is not a probability between 0 and 1.")
-        if size is not None and size < 32:
-            raise InputError(f"size={size} is below 32 pixels, the least that networks take.")
+        if size is not None and (not isinstance(size, int) or size < 32):
+            raise InputError(f"size={size} is no whole number of pixels from 32 up.")
         self.model, self.device = place(model, device)
         self.dtype = pick_precision(precision, self.device)
         if hasattr(self.model, "scale"):
@@ -130,14 +130,14 @@ class Segmenter:
             image = (image * image.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True)
         square = _resize(image, (self.size, self.size)).expand(-1, self.channels, -1, -1)
         square = square.contiguous(memory_format=layout(self.device))
+        model = in_eval_mode(self.model)
         with (
             torch.inference_mode(),
-            evaluating(self.model),
             torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
         ):
-            logits = cast(Tensor, self.model(square)).float()
+            logits = cast(Tensor, model(square)).float()
             if self.tta:
-                logits = (logits + self.model(square.flip(3)).float().flip(3)) / 2
+                logits = (logits + model(square.flip(3)).float().flip(3)) / 2
         return _resize(logits, (height, width))[0]
 
     def _classes(self, logits: Tensor) -> Tensor:

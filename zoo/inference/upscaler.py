@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any, cast
 
 import numpy as np
@@ -14,10 +15,12 @@ from torch import Tensor, nn
 from zoo.errors import InputError
 from zoo.inference.device import memory_budget, pick_precision
 from zoo.inference.inputs import check_array, check_tensor
-from zoo.inference.placement import evaluating, layout, place
+from zoo.inference.placement import in_eval_mode, layout, place
 from zoo.inference.tiling import Progress, Read, Write, run_tiled, tile_for
 from zoo.pictures.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
 from zoo.sources import Name
+
+Forward = Callable[[nn.Module, Tensor], Tensor]  # planes [1 | 3, h, w] -> scale times as large
 
 
 class Upscaler:
@@ -26,8 +29,7 @@ class Upscaler:
     model: a registered name ("srresnet_x4", "srresnet_x4.psnr"), a folder that `save_model` wrote,
         "hf-hub:org/repo@revision", or a module with the attribute `scale` and, for tiles, `halo`
         (input pixels) and `peak_floats` (per input pixel). Registered models are loaded once. A
-        module runs in eval mode on its own device, or as a copy on `device`; its training flags are
-        restored.
+        module runs in eval mode on its own device, or as a copy on `device`; it stays as it was.
     tile: side of the tiles in input pixels; "auto" for as large as the memory budget allows; None
         for the whole picture at once.
     precision: "fp32", "bf16", "fp16" (GPU only), or "auto", see
@@ -47,7 +49,8 @@ class Upscaler:
         tta: bool = False,
         device: str | torch.device = "auto",
     ) -> None:
-        if tile not in ("auto", None) and (not isinstance(tile, int) or tile < 1):
+        number = isinstance(tile, int) and not isinstance(tile, bool)
+        if tile not in ("auto", None) and not (number and int(tile) > 0):
             raise InputError(f"tile={tile!r} is none of 'auto', None and a number from 1 up.")
         self.model, self.device = place(model, device)
         self.dtype = pick_precision(precision, self.device)
@@ -57,9 +60,12 @@ class Upscaler:
             raise InputError(f"{name} is no super-resolution model: it has no `scale`.")
         self.scale = scale
         self.tile = tile
-        if not hasattr(self.model, "halo"):  # a module of the user's own
-            if isinstance(tile, int):
-                raise InputError(f"tile={tile} needs a model that tells its `halo`.")
+        # A module of the user's own may lack what tiles need.
+        if number and not hasattr(self.model, "halo"):
+            raise InputError(f"tile={tile} needs a model that tells its `halo`.")
+        if tile == "auto" and not (
+            hasattr(self.model, "halo") and hasattr(self.model, "peak_floats")
+        ):
             self.tile = None
         self.tta = tta
 
@@ -116,9 +122,7 @@ class Upscaler:
         height, width = source.shape[1:]
         self._run(self._forward, read, write, height, width, progress)
 
-    def _pixels(
-        self, pixels: Array, forward: Callable[[Tensor], Tensor], progress: Progress | None
-    ) -> Array:
+    def _pixels(self, pixels: Array, forward: Forward, progress: Progress | None) -> Array:
         """Enlarge `[H, W, C]`; only one tile at a time is float, for a result can be gigabytes."""
         height, width, channels = pixels.shape
         result = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
@@ -134,7 +138,7 @@ class Upscaler:
 
     def _run(
         self,
-        forward: Callable[[Tensor], Tensor],
+        forward: Forward,
         read: Read,
         write: Write,
         height: int,
@@ -151,9 +155,10 @@ class Upscaler:
                 bytes_per_pixel=cast(int, self.model.peak_floats) * self.dtype.itemsize,
                 budget=memory_budget(self.device),
             )
-        with torch.inference_mode(), evaluating(self.model):
+        model = in_eval_mode(self.model)
+        with torch.inference_mode():
             run_tiled(
-                forward,
+                partial(forward, model),
                 read,
                 write,
                 height=height,
@@ -164,26 +169,25 @@ class Upscaler:
                 progress=progress,
             )
 
-    def _forward(self, planes: Tensor) -> Tensor:
+    def _forward(self, model: nn.Module, planes: Tensor) -> Tensor:
         """Enlarge `[1 | 3, h, w]` to `[1 | 3, scale·h, scale·w]`; grey runs as RGB, averaged."""
+        net = partial(self._net, model)
         image = planes.to(self.device).expand(3, -1, -1)[None]
         with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            large = _mean_of_eight(self._net, image) if self.tta else self._net(image)
+            large = _mean_of_eight(net, image) if self.tta else net(image)
         return large[0] if len(planes) == 3 else large[0].mean(0, keepdim=True)
 
-    def _forward_within(self, planes: Tensor) -> Tensor:
+    def _forward_within(self, model: nn.Module, planes: Tensor) -> Tensor:
         """Run `_forward`, clamped to the minimum and maximum of the 3 × 3 input neighbourhood."""
         low, high = (
             F.interpolate(bound[None], scale_factor=self.scale, mode="nearest")[0]
             for bound in (-F.max_pool2d(-planes, 3, 1, 1), F.max_pool2d(planes, 3, 1, 1))
         )
-        return self._forward(planes).clamp(low.to(self.device), high.to(self.device))
+        return self._forward(model, planes).clamp(low.to(self.device), high.to(self.device))
 
-    def _net(self, image: Tensor) -> Tensor:
-        if self.dtype == torch.float32:  # without autocast, match the weights
-            image = image.to(next((p.dtype for p in self.model.parameters()), torch.float32))
+    def _net(self, model: nn.Module, image: Tensor) -> Tensor:
         image = image.contiguous(memory_format=layout(self.device))
-        return cast(Tensor, self.model(image)).float()
+        return cast(Tensor, model(image)).float()
 
 
 def _mean_of_eight(net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
