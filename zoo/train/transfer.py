@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from zoo.errors import WeightsError
+from zoo.store.state_dict import in_names_of, unwrap
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ def transfer_weights(
 ) -> TransferReport:
     """Copies every entry whose name and shape agree, as the lesson makes its ×4 net from ×2.
 
+    Wrapped networks (torch.compile, DataParallel, DistributedDataParallel) count as what they wrap.
+
     Args:
         source: left unchanged.
         target: changed in place; unchanged when this raises.
@@ -43,7 +46,8 @@ def transfer_weights(
     Raises:
         WeightsError: less than `min_copied` would be copied.
     """
-    offered, wanted = source.state_dict(), target.state_dict()
+    target = unwrap(target)
+    offered, wanted = in_names_of(target, source.state_dict()), target.state_dict()
     fits = {
         name
         for name, value in wanted.items()
