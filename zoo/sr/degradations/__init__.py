@@ -1,0 +1,1 @@
+"""What happens to a photograph on its way: blur, shrinking, noise, compression."""
