@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -40,7 +41,15 @@ from zoo.errors import DataError, OptionError, RecipeError, ZooError
 from zoo.inference.segmenter import Segmenter
 from zoo.registry import get_model
 from zoo.seg.data.folders import Pair, find_problems, list_pairs
-from zoo.seg.measure.evaluate import METRICS, PROTOCOL, evaluate, load_at, validation_pairs
+from zoo.seg.data.splits import SplitRule
+from zoo.seg.measure.evaluate import (
+    METRICS,
+    PROTOCOL,
+    evaluate,
+    load_at,
+    unseen_pairs,
+    validation_pairs,
+)
 from zoo.store.atomic import replacing
 from zoo.train.checkpoints import start_from
 from zoo.train.find_rate import find_rate, plot
@@ -122,7 +131,12 @@ def evaluate_model(
         Path | None, typer.Option(help="Folder of full-size files: those of validation cars count.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Of the squares; else the weights' own.")] = None,
-    validation: Annotated[int, typer.Option(help="Cars, by name, that validate.")] = 63,
+    validation: Annotated[
+        int | None, typer.Option(help="Cars, by name, that validate; else the training's or 63.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Measure all images, of a folder new to the weights.")
+    ] = False,
     weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
     allow_empty: Annotated[
         bool, typer.Option("--allow-empty", help="Accept masks without an object.")
@@ -135,7 +149,8 @@ def evaluate_model(
         raise OptionError(f"{name} is no segmentation model.")
     segmenter = Segmenter(net, precision="fp32", size=size)
     settings = {"classes": net.classes, "allow_empty": allow_empty}
-    pairs = validation_pairs(data, validation)
+    split = split_to_measure(net.split, validation)
+    pairs = unseen_pairs(data, split) if everything else validation_pairs(data, split)
     sets = {"validation": evaluate(segmenter.logits, pairs, size=segmenter.size, **settings)}
     if native is not None:
         groups = {pair.group for pair in pairs}
@@ -147,6 +162,7 @@ def evaluate_model(
         "model": name,
         "task": "segmentation",
         "size": segmenter.size,
+        "split": "all" if everything else asdict(SplitRule.parse(split)),
         "protocol": PROTOCOL,
         **cost(net, segmenter.size, segmenter.size, label=str(segmenter.size)),
         "weights_sha256": sha256,
@@ -157,6 +173,24 @@ def evaluate_model(
     with replacing(out / f"{name}.jpg") as part:
         extremes(segmenter, pairs, sets["validation"]).save(part, quality=90)
     print(table(result))
+
+
+def split_to_measure(saved: dict[str, Any] | None, validation: int | None) -> dict[str, Any] | None:
+    """The split that was saved with the weights; the first `validation` groups if none was.
+
+    Raises:
+        OptionError: `validation` contradicts the saved split.
+    """
+    if saved is None:
+        return None if validation is None else {"validation": validation}
+    rule = SplitRule.parse(saved)
+    if validation is not None and (rule.folds, rule.validation) != (None, validation):
+        trained = f"fold {rule.fold} of {rule.folds} for"
+        raise OptionError(
+            f"--validation {validation} contradicts the training, which set "
+            f"{rule.validation if rule.folds is None else trained} validation: leave it out."
+        )
+    return saved
 
 
 def extremes(segmenter: Segmenter, pairs: Sequence[Pair], figures: dict[str, Any]) -> Any:

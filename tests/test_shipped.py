@@ -58,7 +58,7 @@ def test_a_published_psnr_is_measured_again(name: str, data: Path) -> None:
 def test_a_published_dice_is_measured_again(name: str, data: Path) -> None:
     """The first validation car, as `benchmarks/carvana.py eval` measures it."""
     size = zoo.get_weights(name).meta.image_size
-    pair = validation_pairs(data / "carvana")[0]
+    pair = validation_pairs(data / "carvana", zoo.get_weights(name).meta.split)[0]
     image, mask = load_at(pair, size)
     found = zoo.segment(image, name, precision="fp32") > 0
     logits = torch.from_numpy(np.where(found, 1.0, -1.0))[None, None]

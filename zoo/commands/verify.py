@@ -128,7 +128,8 @@ def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dic
 
 def _masks(model: nn.Module, data: Path) -> dict[str, dict[str, Any]]:
     segmenter = Segmenter(model, precision="fp32")
-    pairs = segmentation.validation_pairs(data)
+    split = cast("dict[str, Any] | None", model.split)
+    pairs = segmentation.validation_pairs(data, split)
     classes = cast(int, model.classes)
     figures = segmentation.evaluate(segmenter.logits, pairs, size=segmenter.size, classes=classes)
     return {"validation": figures}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from zoo.seg.data.augment import Augmentation
 from zoo.seg.data.batches import MaskedImages
 from zoo.seg.data.folders import Pair, list_pairs
 from zoo.seg.data.resized_copies import resized_copies
-from zoo.seg.data.splits import Split, k_fold, lesson_split
+from zoo.seg.data.splits import Split, SplitRule, fingerprint
 from zoo.seg.losses import segmentation_loss
 from zoo.seg.measure.metrics import Counts, accuracy, count, dice_pooled
 from zoo.seg.networks.base import SMALLEST
@@ -112,10 +113,7 @@ def split_of(recipe: SegRecipe, pairs: list[Pair]) -> Split:
         DataError: there are too few groups.
         InputError: the fold does not exist.
     """
-    section = recipe.split
-    if section.folds is None:
-        return lesson_split(pairs, validation=section.validation, held_out=section.held_out)
-    return k_fold(pairs, folds=section.folds, fold=section.fold, held_out=section.held_out)
+    return SplitRule(**recipe.split.model_dump()).split(pairs)
 
 
 def with_steps(recipe: SegRecipe, images: int) -> SegRecipe:
@@ -155,6 +153,8 @@ class Segmentation:
         self.folder, self.classes, self.cache = folder, classes, cache
         self.pairs = list_pairs(folder)
         self.split = split_of(recipe, self.pairs)
+        rule = SplitRule(**recipe.split.model_dump(), groups=fingerprint(self.pairs))
+        self.saved_split = asdict(rule)
         self.recipe = with_steps(recipe, len(self.split.train))
         self.augmentation = Augmentation(**recipe.augmentation.model_dump())
         self.size = 0
@@ -171,7 +171,8 @@ class Segmentation:
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
         """Pooled Dice and accuracy over the held-out images at the stage's size."""
-        model.image_size = self.size  # type: ignore[assignment]  # saved with the weights
+        model.image_size = self.size  # type: ignore[assignment]  # both saved with the weights
+        model.split = self.saved_split  # type: ignore[assignment]
         device = self.held_out.device
         half = torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
         parts = []

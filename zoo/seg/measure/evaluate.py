@@ -7,7 +7,8 @@ At native size nothing is resized here: the prediction must have the file's size
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from zoo.errors import DataError
 from zoo.seg.data.folders import Pair, list_pairs, load_pair
 from zoo.seg.data.resize import resize_image, resize_mask
-from zoo.seg.data.splits import lesson_split
+from zoo.seg.data.splits import SplitRule, fingerprint
 from zoo.seg.measure.metrics import TOLERANCE, Counts, count, dice_per_image, summary
 
 PROTOCOL = (
@@ -33,14 +35,45 @@ METRICS = ("accuracy", "dice_pooled", "dice", "iou", f"boundary_f_{TOLERANCE}px"
 Predict = Callable[[NDArray[np.uint8]], Tensor]
 
 
-def validation_pairs(data: Path, count: int = 63) -> list[Pair]:
-    """Images and masks of the first `count` groups by name: the lesson's validation cars.
+def validation_pairs(data: Path, split: Mapping[str, Any] | None = None) -> list[Pair]:
+    """The images and masks of a folder that the training of some weights set aside for validation.
+
+    split: as saved with the weights (`ZooModel.split`); if None, the lesson's: the first 63 groups.
 
     Raises:
-        DataError: the folder can't be used or holds no more than `count` groups.
+        DataError: the folder can't be used or is not the one that was split; nothing was set aside.
+        InputError: the fold does not exist.
+    """
+    rule, pairs = SplitRule.parse(split), list_pairs(data)
+    if rule.groups not in (None, fingerprint(pairs)):
+        raise DataError(
+            f"The weights were trained on another folder than {data}, so which of its images "
+            "validate is unknown: measure all (--all), or give the folder of the training."
+        )
+    rows = replace(rule, held_out=0).split(pairs).validation
+    if not rows:
+        raise DataError(
+            f"The training set no image of {data} aside for validation: "
+            "measure all images (--all) of another folder."
+        )
+    return [pairs[row] for row in rows]
+
+
+def unseen_pairs(data: Path, split: Mapping[str, Any] | None) -> list[Pair]:
+    """All images and masks of a folder on which some weights were not trained.
+
+    split: see `validation_pairs`.
+
+    Raises:
+        DataError: the folder can't be used, or it is the one of the training.
     """
     pairs = list_pairs(data)
-    return [pairs[row] for row in lesson_split(pairs, validation=count, held_out=0).validation]
+    if SplitRule.parse(split).groups == fingerprint(pairs):
+        raise DataError(
+            f"The weights were trained on images of {data}: leave --all out, "
+            "and the validation images alone are measured."
+        )
+    return pairs
 
 
 def load_at(
