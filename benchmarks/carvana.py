@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import torch
 import typer
 from card import LESSON
@@ -40,7 +41,9 @@ from zoo.create import create_model
 from zoo.errors import DataError, OptionError, RecipeError, ZooError
 from zoo.inference.segmenter import Segmenter
 from zoo.registry import get_model
-from zoo.seg.data.folders import Pair, find_problems, list_pairs
+from zoo.seg.data.checks import find_problems
+from zoo.seg.data.folders import Pair, list_pairs
+from zoo.seg.data.pairs import Reading
 from zoo.seg.data.splits import SplitRule
 from zoo.seg.measure.evaluate import (
     METRICS,
@@ -59,17 +62,28 @@ from zoo.train.segmentation import Segmentation, SegRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
+# Options of the commands that read masks; a recipe has keys of the same names.
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Accept masks without an object.")]
+IgnoreIndex = Annotated[
+    int | None, typer.Option(min=0, help="The masks' number for pixels that don't count.")
+]
+MaskThreshold = Annotated[
+    float | None, typer.Option(min=0, help="Brighter pixels of a mask are the object.")
+]
+
 
 @app.command()
 def check(
     data: Annotated[Path, typer.Option(help="Folder of images and masks.")],
     classes: Annotated[int, typer.Option(help="1 for an object before its background.")] = 1,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Accept masks without an object.")
-    ] = False,
+    channels: Annotated[int, typer.Option(min=1, help="That the network takes.")] = 3,
+    allow_empty: AllowEmpty = False,
+    ignore_index: IgnoreIndex = None,
+    mask_threshold: MaskThreshold = None,
 ) -> None:
     """Read every file of a folder and name those that are missing, unreadable or misfit."""
-    problems = find_problems(data, classes=classes, allow_empty=allow_empty)
+    reading = Reading(classes, channels, allow_empty, ignore_index, mask_threshold)
+    problems = find_problems(data, reading)
     for problem in problems:
         typer.echo(problem)
     typer.echo(f"{len(problems) or 'No'} problems in {data}.")
@@ -112,7 +126,7 @@ def train(
         model: Any = create_model(plan.model.name, **options)
         if plan.model.start and not resume:
             typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
-        task = Segmentation(plan, data, classes=model.classes, cache=cache)
+        task = Segmentation(plan, data, classes=model.classes, channels=model.in_chans, cache=cache)
         if find_lr:
             curve = find_rate(model, task.recipe, task)
             out.mkdir(parents=True, exist_ok=True)
@@ -138,9 +152,9 @@ def evaluate_model(
         bool, typer.Option("--all", help="Measure all images, of a folder new to the weights.")
     ] = False,
     weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Accept masks without an object.")
-    ] = False,
+    allow_empty: AllowEmpty = False,
+    ignore_index: IgnoreIndex = None,
+    mask_threshold: MaskThreshold = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = RESULTS,
 ) -> None:
     """Measure on the validation cars; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
@@ -148,16 +162,16 @@ def evaluate_model(
     if not hasattr(net, "classes"):
         raise OptionError(f"{name} is no segmentation model.")
     segmenter = Segmenter(net, precision="fp32", size=size)
-    settings = {"classes": net.classes, "allow_empty": allow_empty}
+    reading = Reading(net.classes, net.in_chans, allow_empty, ignore_index, mask_threshold)
     split = split_to_measure(net.split, validation)
     pairs = unseen_pairs(data, split) if everything else validation_pairs(data, split)
-    sets = {"validation": evaluate(segmenter.logits, pairs, size=segmenter.size, **settings)}
+    sets = {"validation": evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)}
     if native is not None:
         groups = {pair.group for pair in pairs}
         large = [pair for pair in list_pairs(native) if pair.group in groups]
         if not large:
             raise DataError(f"{native} has no image of a validation car of {data}.")
-        sets["validation-native"] = evaluate(segmenter.logits, large, size=None, **settings)
+        sets["validation-native"] = evaluate(segmenter.logits, large, size=None, reading=reading)
     result = {
         "model": name,
         "task": "segmentation",
@@ -171,7 +185,7 @@ def evaluate_model(
     }
     write_result(result, out)
     with replacing(out / f"{name}.jpg") as part:
-        extremes(segmenter, pairs, sets["validation"]).save(part, quality=90)
+        extremes(segmenter, pairs, sets["validation"], reading).save(part, quality=90)
     print(table(result))
 
 
@@ -193,21 +207,21 @@ def split_to_measure(saved: dict[str, Any] | None, validation: int | None) -> di
     return saved
 
 
-def extremes(segmenter: Segmenter, pairs: Sequence[Pair], figures: dict[str, Any]) -> Any:
+def extremes(
+    segmenter: Segmenter, pairs: Sequence[Pair], figures: dict[str, Any], reading: Reading
+) -> Any:
     """A picture of the worst, the median and the best image by Dice."""
-    ranked = sorted(pairs, key=lambda pair: figures["images"][pair.image.stem]["dice"])
-    chosen = {
-        "worst": ranked[0],
-        "median": ranked[len(ranked) // 2],
-        "best": ranked[-1],
-    }
+    ranked = sorted(pairs, key=lambda pair: figures["images"][pair.name]["dice"])
+    chosen = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
     panels = []
     for title, pair in chosen.items():
-        classes = segmenter.model.classes
-        image, mask = load_at(pair, segmenter.size, classes=classes, allow_empty=True)
-        dice = figures["images"][pair.image.stem]["dice"]
-        caption = f"{title}: {pair.image.stem}, dice {dice:.4f}"
-        panels.append(Prediction(image, mask, segmenter.array(image) > 0, caption))
+        image, mask = load_at(pair, segmenter.size, reading)
+        logits = segmenter.logits(image).cpu().numpy()
+        found = logits.argmax(0) if reading.classes > 1 else logits[0] > 0
+        real = np.where(mask == reading.void, 0, mask)
+        shown = image[..., :3] if reading.channels > 2 else image[..., :1].repeat(3, axis=2)
+        caption = f"{title}: {pair.name}, dice {figures['images'][pair.name]['dice']:.4f}"
+        panels.append(Prediction(shown, real, found, caption))
     return draw(panels)
 
 

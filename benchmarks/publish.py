@@ -28,7 +28,7 @@ from zoo.store.download import sha256_of
 from zoo.store.state_dict import save_weights
 
 ROOT = Path(__file__).parents[1]
-NO_METRICS = ("seconds", "images")  # keys of a result's rows that are no metrics
+NO_METRICS = ("seconds", "images", "classes")  # keys of a result's rows that are no metrics
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 

@@ -14,7 +14,8 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 import zoo
-from zoo.seg.data.folders import list_pairs, load_pair
+from zoo.seg.data.folders import list_pairs
+from zoo.seg.data.pairs import load_pair
 from zoo.seg.data.resize import resize_image, resize_mask
 
 

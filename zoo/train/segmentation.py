@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from zoo.seg.data.augment import Augmentation
 from zoo.seg.data.batches import MaskedImages
 from zoo.seg.data.folders import Pair, list_pairs
+from zoo.seg.data.pairs import Reading
 from zoo.seg.data.resized_copies import resized_copies
 from zoo.seg.data.splits import Split, SplitRule, fingerprint
 from zoo.seg.losses import segmentation_loss
@@ -58,7 +59,8 @@ class SegRecipe(Recipe):
     """A recipe for segmentation.
 
     The loss is (binary) cross-entropy plus `dice_weight` times the soft Dice loss. `allow_empty`
-    accepts masks without an object.
+    accepts masks without an object. `ignore_index` is the masks' number for void pixels, and above
+    the level `mask_threshold` a pixel is foreground; see `zoo.seg.data.masks.read_mask`.
     """
 
     stages: tuple[SegStage, ...] = Field(min_length=1)
@@ -66,6 +68,8 @@ class SegRecipe(Recipe):
     augmentation: AugmentationSection = AugmentationSection()
     dice_weight: float = Field(default=0.0, ge=0)
     allow_empty: bool = False
+    ignore_index: int | None = Field(default=None, ge=0)
+    mask_threshold: float | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _frozen_if_pretrained(self) -> SegRecipe:
@@ -97,6 +101,8 @@ def smoke(recipe: SegRecipe) -> SegRecipe:
     changes = {
         "stages": stages,
         "compile": False,
+        "ignore_index": None,
+        "mask_threshold": None,
         "split": SplitSection(validation=1, held_out=1),
         "log_every": 1,
         "validate_every": 2,
@@ -138,19 +144,29 @@ class Segmentation:
     Args:
         recipe: `self.recipe` is its copy with epochs converted to steps, to train by.
         folder: see `zoo.seg.data.folders.list_pairs`.
-        classes: number of the network's classes.
+        classes, channels: numbers of the network's classes and of the channels that it takes.
         cache: where resized copies are kept, see `resized_copies`.
 
     Raises:
         DataError: the folder can't be used or is too small for the split.
+        InputError: the recipe has a mask threshold for several classes.
     """
 
     score: str
 
     def __init__(
-        self, recipe: SegRecipe, folder: Path, *, classes: int = 1, cache: Path | None = None
+        self,
+        recipe: SegRecipe,
+        folder: Path,
+        *,
+        classes: int = 1,
+        channels: int = 3,
+        cache: Path | None = None,
     ) -> None:
-        self.folder, self.classes, self.cache = folder, classes, cache
+        self.folder, self.cache = folder, cache
+        self.reading = Reading(
+            classes, channels, recipe.allow_empty, recipe.ignore_index, recipe.mask_threshold
+        )
         self.pairs = list_pairs(folder)
         self.split = split_of(recipe, self.pairs)
         rule = SplitRule(**recipe.split.model_dump(), groups=fingerprint(self.pairs))
@@ -160,13 +176,18 @@ class Segmentation:
         self.size = 0
 
     def batch(self, stage: SegStage, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Images `[N, 3, S, S]` and class numbers `[N, S, S]` uint8, augmented."""
+        """Images `[N, C, S, S]` and class numbers `[N, S, S]`, augmented."""
         if stage.size != self.size:
             self._load(stage.size, generator.device)
         return self.train.batch(stage.batch, generator, augmentation=self.augmentation)
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return segmentation_loss(prediction, target, dice_weight=self.recipe.dice_weight)
+        return segmentation_loss(
+            prediction,
+            target,
+            dice_weight=self.recipe.dice_weight,
+            ignore_index=self.reading.void,
+        )
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
@@ -179,19 +200,12 @@ class Segmentation:
         for images, masks in self.held_out.in_order(8):
             with half:
                 logits = model(images)
-            parts.append(count(logits.float(), masks))
+            parts.append(count(logits.float(), masks, ignore_index=self.reading.void))
         counts = Counts.join(parts)
         return {self.score: dice_pooled(counts), f"accuracy@{self.size}": accuracy(counts)}
 
     def _load(self, size: int, device: torch.device) -> None:
-        copies = resized_copies(
-            self.folder,
-            self.pairs,
-            size,
-            classes=self.classes,
-            allow_empty=self.recipe.allow_empty,
-            cache=self.cache,
-        )
+        copies = resized_copies(self.folder, self.pairs, size, self.reading, cache=self.cache)
         self.train = MaskedImages(*copies, rows=self.split.train, device=device)
         self.held_out = MaskedImages(*copies, rows=self.split.held_out, device=device)
         self.size, self.score = size, f"dice_pooled@{size}"
