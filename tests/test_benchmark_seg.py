@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from cars import write_mask, write_photo
 from carvana import app
 from generated_cars import generate_cars
 from PIL import Image
@@ -91,6 +92,21 @@ def test_the_table_shows_the_lesson_at_the_same_size(
     assert shown.exit_code == 0, shown.output
     assert "0.99361" in shown.output.replace("\n", "")
     assert "0.98520" in shown.output.replace("\n", "")
+
+
+def test_images_of_one_name_in_two_folders_are_two_rows(model: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b", "c"):
+        write_photo(tmp_path / "images" / folder / "1.png", 40, 40, seed=ord(folder))
+        mask = np.zeros((40, 40), np.uint8)
+        mask[: ord(folder) - 80] = 1
+        write_mask(tmp_path / "masks" / folder / "1.png", mask)
+    shown = run("eval", model, "--data", tmp_path, "--native", tmp_path, "--size", 64,
+                "--validation", 2, "--out", tmp_path)  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    for row in json.loads((tmp_path / "tiny.json").read_text())["sets"].values():
+        assert list(row["images"]) == ["a/1", "b/1"]
+        dice = next(value for name, value in row.items() if name.startswith("dice@"))
+        assert dice == pytest.approx(np.mean([image["dice"] for image in row["images"].values()]))
 
 
 def test_mistakes_are_one_sentence(cars: Path, model: Path, tmp_path: Path) -> None:

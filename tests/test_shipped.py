@@ -47,7 +47,7 @@ def test_a_photograph_comes_out_better_than_by_bicubic(name: str) -> None:
 def test_a_published_psnr_is_measured_again(name: str, data: Path) -> None:
     """The smallest photograph of Set5, as `benchmarks/super_resolution.py eval` measures it."""
     scale = zoo.create_model(name.partition(".")[0]).scale
-    pairs = benchmark_pairs(find_set(data, "Set5"), scale)
+    pairs = benchmark_pairs(find_set(data / "sr", "Set5"), scale)
     file, target, small = next(pair for pair in pairs if pair.name.startswith("woman"))
     measured = psnr_y(zoo.upscale(small, name, precision="fp32"), target, crop=scale)
     figure = published(name)["Set5"]["images"][Path(file).stem]["psnr_y"]
