@@ -196,7 +196,7 @@ def test_captions(tmp_path: Path) -> None:
     table.write_text('"id","year","make","model"\n"0004d4463b50","2014","Acura","TL"\n')
     assert read_captions(tmp_path) == {"0004d4463b50": "2014 Acura TL"}
     table.write_text("id,year\n1,2\n")
-    with pytest.raises(DataError, match="metadata.csv lacks the column make"):
+    with pytest.raises(DataError, match="metadata.csv lacks the column make and model"):
         read_captions(tmp_path)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import NamedTuple
 from zoo.errors import DataError, ImageError
 from zoo.pictures.files import find_images
 from zoo.seg.data.run_lengths import read_runs
+from zoo.seg.data.tables import read_table
 
 LAYOUTS = "train/ with train_masks/ or train_masks.csv (Kaggle's Carvana), or images/ with masks/"
 
@@ -59,17 +59,13 @@ def read_captions(folder: Path) -> dict[str, str]:
     """Names of cars by id from `metadata.csv`, e.g. {"0004d4463b50": "2014 Acura TL"}, or {}.
 
     Raises:
-        DataError: the file lacks one of its columns.
+        DataError: the file can't be read or lacks one of its columns.
     """
     file = folder / "metadata.csv"
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
-        try:
-            rows = csv.DictReader(stream)
-            return {row["id"]: f"{row['year']} {row['make']} {row['model']}" for row in rows}
-        except KeyError as error:
-            raise DataError(f"{file} lacks the column {error.args[0]}.") from error
+    rows = read_table(file, ("id", "year", "make", "model"))
+    return {row["id"]: f"{row['year']} {row['make']} {row['model']}" for row in rows}
 
 
 def match(folder: Path) -> tuple[list[Pair], list[str]]:
