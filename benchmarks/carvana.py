@@ -11,15 +11,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 import typer
-from card import LESSON
+from card import LESSON, LESSON_CARS
 from common import (
     RESULTS,
     Resume,
@@ -33,7 +31,7 @@ from common import (
 )
 from environment import environment
 from generated_cars import generate_cars
-from outlines import Prediction, draw
+from outlines import extremes
 from rich import print
 from rich.table import Table
 
@@ -42,14 +40,13 @@ from zoo.errors import DataError, OptionError, RecipeError, ZooError
 from zoo.inference.segmenter import Segmenter
 from zoo.registry import get_model
 from zoo.seg.data.checks import find_problems
-from zoo.seg.data.folders import Pair, list_pairs
+from zoo.seg.data.folders import list_pairs
 from zoo.seg.data.pairs import Reading
-from zoo.seg.data.splits import SplitRule
+from zoo.seg.data.splits import SplitRule, fingerprint
 from zoo.seg.measure.evaluate import (
     METRICS,
     PROTOCOL,
     evaluate,
-    load_at,
     unseen_pairs,
     validation_pairs,
 )
@@ -157,7 +154,7 @@ def evaluate_model(
     mask_threshold: MaskThreshold = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = RESULTS,
 ) -> None:
-    """Measure on the validation cars; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
+    """Measure on the validation images; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
     name, sha256, net = open_model(model, weights)
     if not hasattr(net, "classes"):
         raise OptionError(f"{name} is no segmentation model.")
@@ -165,13 +162,14 @@ def evaluate_model(
     reading = Reading(net.classes, net.in_chans, allow_empty, ignore_index, mask_threshold)
     split = split_to_measure(net.split, validation)
     pairs = unseen_pairs(data, split) if everything else validation_pairs(data, split)
-    sets = {"validation": evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)}
+    title = "all" if everything else "validation"
+    sets = {title: evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)}
     if native is not None:
         groups = {pair.group for pair in pairs}
         large = [pair for pair in list_pairs(native) if pair.group in groups]
         if not large:
             raise DataError(f"{native} has no image of a validation car of {data}.")
-        sets["validation-native"] = evaluate(segmenter.logits, large, size=None, reading=reading)
+        sets[f"{title}-native"] = evaluate(segmenter.logits, large, size=None, reading=reading)
     result = {
         "model": name,
         "task": "segmentation",
@@ -185,8 +183,8 @@ def evaluate_model(
     }
     write_result(result, out)
     with replacing(out / f"{name}.jpg") as part:
-        extremes(segmenter, pairs, sets["validation"], reading).save(part, quality=90)
-    print(table(result))
+        extremes(segmenter, pairs, sets[title], reading).save(part, quality=90)
+    print(table(result, beside_lesson=fingerprint(pairs) == LESSON_CARS))
 
 
 def split_to_measure(saved: dict[str, Any] | None, validation: int | None) -> dict[str, Any] | None:
@@ -207,36 +205,25 @@ def split_to_measure(saved: dict[str, Any] | None, validation: int | None) -> di
     return saved
 
 
-def extremes(
-    segmenter: Segmenter, pairs: Sequence[Pair], figures: dict[str, Any], reading: Reading
-) -> Any:
-    """A picture of the worst, the median and the best image by Dice."""
-    ranked = sorted(pairs, key=lambda pair: figures["images"][pair.name]["dice"])
-    chosen = {"worst": ranked[0], "median": ranked[len(ranked) // 2], "best": ranked[-1]}
-    panels = []
-    for title, pair in chosen.items():
-        image, mask = load_at(pair, segmenter.size, reading)
-        logits = segmenter.logits(image).cpu().numpy()
-        found = logits.argmax(0) if reading.classes > 1 else logits[0] > 0
-        real = np.where(mask == reading.void, 0, mask)
-        shown = image[..., :3] if reading.channels > 2 else image[..., :1].repeat(3, axis=2)
-        caption = f"{title}: {pair.name}, dice {figures['images'][pair.name]['dice']:.4f}"
-        panels.append(Prediction(shown, real, found, caption))
-    return draw(panels)
-
-
-def table(result: dict[str, Any]) -> Table:
-    """One row for each set, and the lesson's rows at the same size."""
+def table(result: dict[str, Any], *, beside_lesson: bool) -> Table:
+    """A row for each set and each of its classes; the lesson's rows at the same size if asked."""
     grid = Table("", "measured", *METRICS, "s / image", title=result["model"])
     for title, row in result["sets"].items():
         at = "native" if title.endswith("native") else str(result["size"])
-        figures = [f"{row[f'{metric}@{at}']:.5f}" for metric in METRICS]
-        grid.add_row(result["model"], f"{title} @{at}", *figures, f"{row['seconds']:.2f}")
+        grid.add_row(result["model"], f"{title} @{at}", *cells(row, at), f"{row['seconds']:.2f}")
+        for number, figures in row.get("classes", {}).items():
+            grid.add_row(f"class {number}", f"{title} @{at}", *cells(figures, at))
     for (net, size), (accuracy, dice) in LESSON.items():
-        if size == result["size"]:
+        if beside_lesson and size == result["size"]:
             pooled = "-" if dice is None else f"{dice:.5f}"
             grid.add_row(f"the lesson's {net}", f"validation @{size}", f"{accuracy:.5f}", pooled)
     return grid
+
+
+def cells(figures: dict[str, Any], at: str) -> list[str]:
+    """The metrics as text, "-" for one that there is not."""
+    values = [figures.get(f"{metric}@{at}") for metric in METRICS]
+    return ["-" if value is None else f"{value:.5f}" for value in values]
 
 
 if __name__ == "__main__":

@@ -198,6 +198,15 @@ def test_a_mask_of_void_alone_is_named(tmp_path: Path) -> None:
         load_pair(pair, Reading(ignore_index=255))
 
 
+@pytest.mark.parametrize("odd", [np.nan, np.inf, -1.0, 0.5])
+def test_masks_of_odd_numbers_are_refused_in_a_sentence(tmp_path: Path, odd: float) -> None:
+    levels = np.array([[0, 1, odd]], np.float32)
+    Image.fromarray(levels).save(tmp_path / "m.tif")
+    for classes in (1, 3):
+        with pytest.raises(DataError, match="m.tif holds the values"):
+            read_mask(tmp_path / "m.tif", classes=classes)
+
+
 # A threshold
 
 

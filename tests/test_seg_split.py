@@ -107,7 +107,7 @@ def test_another_folder_is_measured_only_whole(cars: Path, tmp_path: Path, numbe
     assert outcome.exit_code == 0, outcome.output
     result = json.loads((tmp_path / "mine.json").read_text())
     assert result["split"] == "all"
-    assert len(result["sets"]["validation"]["images"]) == 2 * number
+    assert len(result["sets"]["all"]["images"]) == 2 * number
 
 
 @pytest.mark.parametrize("saved", [{"fold": "one"}, {"cars": 3}, {"validation": -1}, {"folds": 0}])

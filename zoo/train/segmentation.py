@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from accelerate import Accelerator
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -122,16 +123,19 @@ def split_of(recipe: SegRecipe, pairs: list[Pair]) -> Split:
     return SplitRule(**recipe.split.model_dump()).split(pairs)
 
 
-def with_steps(recipe: SegRecipe, images: int) -> SegRecipe:
-    """The recipe with epochs converted to steps, for this number of training images."""
-    stages = (
-        stage.model_copy(
-            update={"steps": max(1, round(stage.epochs * images / stage.batch)), "epochs": 0}
-        )
-        if stage.epochs
-        else stage
-        for stage in recipe.stages
-    )
+def with_steps(recipe: SegRecipe, images: int, *, processes: int = 1) -> SegRecipe:
+    """The recipe with epochs converted to steps, for this number of training images.
+
+    An epoch is one pass over the images by all processes together: each draws a batch per step.
+    """
+
+    def counted(stage: SegStage) -> SegStage:
+        if not stage.epochs:
+            return stage
+        steps = round(stage.epochs * images / (stage.batch * processes))
+        return stage.model_copy(update={"steps": max(1, steps), "epochs": 0})
+
+    stages = map(counted, recipe.stages)
     return recipe.model_copy(update={"stages": tuple(stages)})
 
 
@@ -171,7 +175,8 @@ class Segmentation:
         self.split = split_of(recipe, self.pairs)
         rule = SplitRule(**recipe.split.model_dump(), groups=fingerprint(self.pairs))
         self.saved_split = asdict(rule)
-        self.recipe = with_steps(recipe, len(self.split.train))
+        processes = Accelerator(mixed_precision="no").num_processes  # as in Trainer
+        self.recipe = with_steps(recipe, len(self.split.train), processes=processes)
         self.augmentation = Augmentation(**recipe.augmentation.model_dump())
         self.size = 0
 

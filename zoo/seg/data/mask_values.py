@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -31,14 +32,17 @@ class MaskValuesError(DataError):
 
 def cure(levels: Collection[float], classes: int) -> str:
     """A sentence on the option that takes masks with these values, "" if none does."""
+    if not all(map(math.isfinite, levels)):
+        return ""
     numbers = {level for level in levels if level != VOID}
     low, high = min(numbers, default=0), max(numbers, default=0)
-    if classes == 1 and numbers <= {0, 1}:
-        return "If 255 marks void pixels, set ignore_index: 255 (--ignore-index 255)."
+    if classes == 1 and VOID in levels and low == 0 and len(numbers) == 2 and not 1 < high < 32:
+        void = int(VOID if high == 1 else high)  # 0, 1, 255 or, for example, 0, 128, 255
+        return f"If {void} marks void pixels, set ignore_index: {void} (--ignore-index {void})."
     whole = low >= 0 and all(float(number).is_integer() for number in numbers)
-    dense = high < 32 or 2 * len(numbers) > high  # class numbers leave few gaps
-    soft = VOID in levels and 150 < high < VOID  # edges between black and white
-    if whole and dense and not (classes == 1 and soft):
+    few_gaps = high < 32 or (len(numbers) > 2 and (high < 64 or 2 * len(numbers) > high))
+    soft = classes == 1 and high > 150 and max(levels) in (VOID, 65535)  # edges fade to white
+    if whole and few_gaps and not soft:
         count = int(high) + 1
         return f"For class numbers up to {count - 1}, set classes: {count} (--classes {count})."
     if classes == 1:
