@@ -124,6 +124,8 @@ def train(
         if plan.model.start and not resume:
             typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
         task = Segmentation(plan, data, classes=model.classes, channels=model.in_chans, cache=cache)
+        if plan.model.start and not resume:
+            task.check_start(plan.model.start)
         if find_lr:
             curve = find_rate(model, task.recipe, task)
             out.mkdir(parents=True, exist_ok=True)

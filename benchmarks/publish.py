@@ -69,6 +69,8 @@ def weights(
     write_json(curve, history)
     plot_curve(history, ROOT / "docs" / "curves" / f"{name}.svg")
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')
+    if model.split:
+        print(f"split={model.split},")
 
 
 @app.command()

@@ -10,6 +10,7 @@ from accelerate import Accelerator
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from zoo.errors import RecipeError
 from zoo.seg.data.augment import Augmentation
 from zoo.seg.data.batches import MaskedImages
 from zoo.seg.data.folders import Pair, list_pairs
@@ -19,6 +20,7 @@ from zoo.seg.data.splits import Split, SplitRule, fingerprint
 from zoo.seg.losses import segmentation_loss
 from zoo.seg.measure.metrics import Counts, accuracy, count, dice_pooled
 from zoo.seg.networks.base import SMALLEST
+from zoo.sources import resolve
 from zoo.train.recipe import Recipe, Section, Stage
 
 
@@ -179,6 +181,23 @@ class Segmentation:
         self.recipe = with_steps(recipe, len(self.split.train), processes=processes)
         self.augmentation = Augmentation(**recipe.augmentation.model_dump())
         self.size = 0
+
+    def check_start(self, start: str) -> None:
+        """Raises RecipeError if the weights to start from learned from this folder's validation
+        images; ZooError if they are unknown.
+        """
+        architecture, source = resolve(start)
+        source = source or resolve(architecture, "default")[1]
+        if source is None or source.split is None or source.split.get("groups") is None:
+            return
+        earlier = SplitRule.parse(source.split)
+        if earlier.groups != self.saved_split["groups"]:
+            return
+        if not set(self.split.validation) <= set(earlier.split(self.pairs).validation):
+            raise RecipeError(
+                f"{start} was trained on images that this recipe's split sets aside for validation:"
+                f" take its split, {dict(source.split)}."
+            )
 
     def batch(self, stage: SegStage, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Images `[N, C, S, S]` and class numbers `[N, S, S]`, augmented."""

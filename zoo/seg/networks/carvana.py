@@ -14,7 +14,7 @@ LESSON_SPLIT = {"validation": 63, "held_out": 20, "groups": "f54db891cd6f6886"}
 def carvana_meta(
     *, recipe: str, start: str, options: Mapping[str, Any], version: int = 1
 ) -> WeightsMeta:
-    """Returns the metadata of weights trained on the lesson's split.
+    """Returns the metadata of weights trained on the lesson's split (`publish.py` prints a run's).
 
     start: initial weights of the encoder. options: builder arguments that the weights require.
     """
