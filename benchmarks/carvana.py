@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
-from card import LESSON
+from card import LESSON, LESSON_CARS
 from common import (
     RESULTS,
     Resume,
@@ -31,7 +31,7 @@ from common import (
 )
 from environment import environment
 from generated_cars import generate_cars
-from outlines import Prediction, draw
+from outlines import extremes
 from rich import print
 from rich.table import Table
 
@@ -39,8 +39,17 @@ from zoo.create import create_model
 from zoo.errors import DataError, OptionError, RecipeError, ZooError
 from zoo.inference.segmenter import Segmenter
 from zoo.registry import get_model
-from zoo.seg.data.folders import Pair, find_problems, list_pairs
-from zoo.seg.measure.evaluate import METRICS, PROTOCOL, evaluate, load_at, validation_pairs
+from zoo.seg.data.checks import find_problems
+from zoo.seg.data.folders import list_pairs
+from zoo.seg.data.pairs import Reading
+from zoo.seg.data.splits import SplitRule, fingerprint
+from zoo.seg.measure.evaluate import (
+    METRICS,
+    PROTOCOL,
+    evaluate,
+    unseen_pairs,
+    validation_pairs,
+)
 from zoo.store.atomic import replacing
 from zoo.train.checkpoints import start_from
 from zoo.train.find_rate import find_rate, plot
@@ -50,17 +59,28 @@ from zoo.train.segmentation import Segmentation, SegRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
+# Options of the commands that read masks; a recipe has keys of the same names.
+AllowEmpty = Annotated[bool, typer.Option("--allow-empty", help="Accept masks without an object.")]
+IgnoreIndex = Annotated[
+    int | None, typer.Option(min=0, help="The masks' number for pixels that don't count.")
+]
+MaskThreshold = Annotated[
+    float | None, typer.Option(min=0, help="Brighter pixels of a mask are the object.")
+]
+
 
 @app.command()
 def check(
     data: Annotated[Path, typer.Option(help="Folder of images and masks.")],
     classes: Annotated[int, typer.Option(help="1 for an object before its background.")] = 1,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Accept masks without an object.")
-    ] = False,
+    channels: Annotated[int, typer.Option(min=1, help="That the network takes.")] = 3,
+    allow_empty: AllowEmpty = False,
+    ignore_index: IgnoreIndex = None,
+    mask_threshold: MaskThreshold = None,
 ) -> None:
     """Read every file of a folder and name those that are missing, unreadable or misfit."""
-    problems = find_problems(data, classes=classes, allow_empty=allow_empty)
+    reading = Reading(classes, channels, allow_empty, ignore_index, mask_threshold)
+    problems = find_problems(data, reading)
     for problem in problems:
         typer.echo(problem)
     typer.echo(f"{len(problems) or 'No'} problems in {data}.")
@@ -103,7 +123,9 @@ def train(
         model: Any = create_model(plan.model.name, **options)
         if plan.model.start and not resume:
             typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
-        task = Segmentation(plan, data, classes=model.classes, cache=cache)
+        task = Segmentation(plan, data, classes=model.classes, channels=model.in_chans, cache=cache)
+        if plan.model.start and not resume:
+            task.check_start(plan.model.start)
         if find_lr:
             curve = find_rate(model, task.recipe, task)
             out.mkdir(parents=True, exist_ok=True)
@@ -122,31 +144,39 @@ def evaluate_model(
         Path | None, typer.Option(help="Folder of full-size files: those of validation cars count.")
     ] = None,
     size: Annotated[int | None, typer.Option(help="Of the squares; else the weights' own.")] = None,
-    validation: Annotated[int, typer.Option(help="Cars, by name, that validate.")] = 63,
-    weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
-    allow_empty: Annotated[
-        bool, typer.Option("--allow-empty", help="Accept masks without an object.")
+    validation: Annotated[
+        int | None, typer.Option(help="Cars, by name, that validate; else the training's or 63.")
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Measure all images, of a folder new to the weights.")
     ] = False,
+    weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
+    allow_empty: AllowEmpty = False,
+    ignore_index: IgnoreIndex = None,
+    mask_threshold: MaskThreshold = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = RESULTS,
 ) -> None:
-    """Measure on the validation cars; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
+    """Measure on the validation images; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
     name, sha256, net = open_model(model, weights)
     if not hasattr(net, "classes"):
         raise OptionError(f"{name} is no segmentation model.")
     segmenter = Segmenter(net, precision="fp32", size=size)
-    settings = {"classes": net.classes, "allow_empty": allow_empty}
-    pairs = validation_pairs(data, validation)
-    sets = {"validation": evaluate(segmenter.logits, pairs, size=segmenter.size, **settings)}
+    reading = Reading(net.classes, net.in_chans, allow_empty, ignore_index, mask_threshold)
+    split = split_to_measure(net.split, validation)
+    pairs = unseen_pairs(data, split) if everything else validation_pairs(data, split)
+    title = "all" if everything else "validation"
+    sets = {title: evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)}
     if native is not None:
         groups = {pair.group for pair in pairs}
         large = [pair for pair in list_pairs(native) if pair.group in groups]
         if not large:
             raise DataError(f"{native} has no image of a validation car of {data}.")
-        sets["validation-native"] = evaluate(segmenter.logits, large, size=None, **settings)
+        sets[f"{title}-native"] = evaluate(segmenter.logits, large, size=None, reading=reading)
     result = {
         "model": name,
         "task": "segmentation",
         "size": segmenter.size,
+        "split": "all" if everything else asdict(SplitRule.parse(split)),
         "protocol": PROTOCOL,
         **cost(net, segmenter.size, segmenter.size, label=str(segmenter.size)),
         "weights_sha256": sha256,
@@ -155,40 +185,47 @@ def evaluate_model(
     }
     write_result(result, out)
     with replacing(out / f"{name}.jpg") as part:
-        extremes(segmenter, pairs, sets["validation"]).save(part, quality=90)
-    print(table(result))
+        extremes(segmenter, pairs, sets[title], reading).save(part, quality=90)
+    print(table(result, beside_lesson=fingerprint(pairs) == LESSON_CARS))
 
 
-def extremes(segmenter: Segmenter, pairs: Sequence[Pair], figures: dict[str, Any]) -> Any:
-    """A picture of the worst, the median and the best image by Dice."""
-    ranked = sorted(pairs, key=lambda pair: figures["images"][pair.image.stem]["dice"])
-    chosen = {
-        "worst": ranked[0],
-        "median": ranked[len(ranked) // 2],
-        "best": ranked[-1],
-    }
-    panels = []
-    for title, pair in chosen.items():
-        classes = segmenter.model.classes
-        image, mask = load_at(pair, segmenter.size, classes=classes, allow_empty=True)
-        dice = figures["images"][pair.image.stem]["dice"]
-        caption = f"{title}: {pair.image.stem}, dice {dice:.4f}"
-        panels.append(Prediction(image, mask, segmenter.array(image) > 0, caption))
-    return draw(panels)
+def split_to_measure(saved: dict[str, Any] | None, validation: int | None) -> dict[str, Any] | None:
+    """The split that was saved with the weights; the first `validation` groups if none was.
+
+    Raises:
+        OptionError: `validation` contradicts the saved split.
+    """
+    if saved is None:
+        return None if validation is None else {"validation": validation}
+    rule = SplitRule.parse(saved)
+    if validation is not None and (rule.folds, rule.validation) != (None, validation):
+        trained = f"fold {rule.fold} of {rule.folds} for"
+        raise OptionError(
+            f"--validation {validation} contradicts the training, which set "
+            f"{rule.validation if rule.folds is None else trained} validation: leave it out."
+        )
+    return saved
 
 
-def table(result: dict[str, Any]) -> Table:
-    """One row for each set, and the lesson's rows at the same size."""
+def table(result: dict[str, Any], *, beside_lesson: bool) -> Table:
+    """A row for each set and each of its classes; the lesson's rows at the same size if asked."""
     grid = Table("", "measured", *METRICS, "s / image", title=result["model"])
     for title, row in result["sets"].items():
         at = "native" if title.endswith("native") else str(result["size"])
-        figures = [f"{row[f'{metric}@{at}']:.5f}" for metric in METRICS]
-        grid.add_row(result["model"], f"{title} @{at}", *figures, f"{row['seconds']:.2f}")
+        grid.add_row(result["model"], f"{title} @{at}", *cells(row, at), f"{row['seconds']:.2f}")
+        for number, figures in row.get("classes", {}).items():
+            grid.add_row(f"class {number}", f"{title} @{at}", *cells(figures, at))
     for (net, size), (accuracy, dice) in LESSON.items():
-        if size == result["size"]:
+        if beside_lesson and size == result["size"]:
             pooled = "-" if dice is None else f"{dice:.5f}"
             grid.add_row(f"the lesson's {net}", f"validation @{size}", f"{accuracy:.5f}", pooled)
     return grid
+
+
+def cells(figures: dict[str, Any], at: str) -> list[str]:
+    """The metrics as text, "-" for one that there is not."""
+    values = [figures.get(f"{metric}@{at}") for metric in METRICS]
+    return ["-" if value is None else f"{value:.5f}" for value in values]
 
 
 if __name__ == "__main__":

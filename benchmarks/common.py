@@ -80,8 +80,9 @@ def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
 
 def cost(model: nn.Module, height: int, width: int, *, label: str) -> dict[str, int]:
     """Parameters, and "multiply_adds_LABEL" for one image of this size, on the meta device."""
+    channels = getattr(model, "in_chans", 3)
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
-        copy.deepcopy(model).to("meta")(torch.empty(1, 3, height, width))
+        copy.deepcopy(model).to("meta")(torch.empty(1, channels, height, width))
     return {
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         f"multiply_adds_{label}": counter.get_total_flops() // 2,

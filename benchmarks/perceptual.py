@@ -37,7 +37,7 @@ from zoo.seg.encoders.encoder import make_encoder
 from zoo.sr.data.imresize import bicubic_upscale
 from zoo.sr.losses.feature_maps import FeatureMaps
 from zoo.sr.losses.feature_nets import resnet50_to_layer2
-from zoo.sr.measure.evaluate import SETS, benchmark_pairs, find_set
+from zoo.sr.measure.evaluate import SETS, benchmark_pairs, find_set, told_apart
 from zoo.sr.measure.metrics import psnr_y, rgb_to_y, ssim_y
 
 PROTOCOL = (
@@ -128,11 +128,11 @@ def measure(
     enlarge: Callable[[Pixels], Pixels], folder: Path, scale: int, distances: dict[str, Distance]
 ) -> dict[str, Any]:
     """Means over a set, and "images": the figures of each."""
-    images = {}
+    rows = {}
     for name, target, low in tqdm(benchmark_pairs(folder, scale), folder.name, disable=None):
         result = enlarge(low)
         y, reference = rgb_to_y(result), rgb_to_y(target)
-        images[Path(name).stem] = {
+        rows[name] = {
             "psnr_y": psnr_y(result, target, crop=scale),
             "psnr_y_rounded": psnr_y(result, target, crop=scale, rounded=True),
             "ssim_y": ssim_y(result, target, crop=scale),
@@ -142,13 +142,14 @@ def measure(
             "grid_absolute": grid_power(y, scale, relative=False)
             / grid_power(reference, scale, relative=False),
         }
-    metrics = list(next(iter(images.values())))
-    columns = {metric: np.array([row[metric] for row in images.values()]) for metric in metrics}
+    metrics = list(next(iter(rows.values())))
+    columns = {metric: np.array([row[metric] for row in rows.values()]) for metric in metrics}
     means = {
         metric: float(np.exp(np.log(column).mean()) if metric in RATIOS else column.mean())
         for metric, column in columns.items()
     }
-    return {**means, "images": images}
+    names = told_apart([Path(name).stem for name in rows], list(rows))
+    return {**means, "images": dict(zip(names, rows.values(), strict=True))}
 
 
 def table(result: dict[str, Any]) -> Table:

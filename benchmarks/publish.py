@@ -28,7 +28,7 @@ from zoo.store.download import sha256_of
 from zoo.store.state_dict import save_weights
 
 ROOT = Path(__file__).parents[1]
-NO_METRICS = ("seconds", "images")  # keys of a result's rows that are no metrics
+NO_METRICS = ("seconds", "images", "classes")  # keys of a result's rows that are no metrics
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -69,6 +69,8 @@ def weights(
     write_json(curve, history)
     plot_curve(history, ROOT / "docs" / "curves" / f"{name}.svg")
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')
+    if model.split:
+        print(f"split={model.split},")
 
 
 @app.command()

@@ -36,7 +36,7 @@ from zoo.create import create_model
 from zoo.errors import OptionError, RecipeError, ZooError
 from zoo.predict import upscale
 from zoo.sr.data.imresize import bicubic_upscale
-from zoo.sr.measure.evaluate import METRICS, PROTOCOL, SETS, evaluate, find_set
+from zoo.sr.measure.evaluate import METRICS, PROTOCOL, SETS, evaluate, find_set, told_apart
 from zoo.train.checkpoints import start_from
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
@@ -131,7 +131,8 @@ def measure(
         enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
         height, width = 720 // scale, 1280 // scale  # a result of 1280×720, as in the literature
         facts = {**cost(net, height, width, label="720p"), "weights_sha256": sha256}
-    names = [Path(title).name for title in sets]
+    full = [title.strip("/").replace("/", "_") for title in sets]
+    names = told_apart([Path(title).name for title in sets], full)
     return {
         "model": "_".join([name, *([] if set(sets) == set(SETS) else names)]),
         "task": "super-resolution",
@@ -139,8 +140,8 @@ def measure(
         "protocol": PROTOCOL,
         **facts,
         "sets": {
-            Path(title).name: evaluate(enlarge, find_set(data, title), scale=scale)
-            for title in sets
+            shown: evaluate(enlarge, find_set(data, title), scale=scale)
+            for shown, title in zip(names, sets, strict=True)
         },
         "environment": environment(),
     }

@@ -8,14 +8,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from carvana import app
+from card import LESSON_CARS
+from cars import write_mask, write_photo
+from carvana import app, table
 from generated_cars import generate_cars
 from PIL import Image
 from typer.testing import CliRunner, Result
 
 import zoo
-from zoo.seg.data.folders import list_pairs, load_pair
+from zoo.seg.data.folders import list_pairs
+from zoo.seg.data.pairs import load_pair
 from zoo.seg.data.resize import resize_image, resize_mask
+from zoo.seg.data.splits import fingerprint
+from zoo.seg.measure.evaluate import validation_pairs
 
 
 def run(*arguments: object) -> Result:
@@ -82,14 +87,109 @@ def test_the_worst_the_median_and_the_best_are_drawn(outcome: tuple[str, Path]) 
         assert image.height > 64
 
 
-def test_the_table_shows_the_lesson_at_the_same_size(
-    outcome: tuple[str, Path], cars: Path, model: Path, tmp_path: Path
+@pytest.mark.parametrize("size", [128, 512])
+def test_the_lessons_rows_stand_beside_its_own_cars_only(
+    cars: Path, model: Path, tmp_path: Path, size: int
 ) -> None:
-    assert "lesson" not in outcome[0]  # it has no figures at 64 pixels
-    shown = run("eval", model, "--data", cars, "--size", 128, "--validation", 1, "--out", tmp_path)
+    shown = run("eval", model, "--data", cars, "--size", size, "--validation", 1, "--out", tmp_path)
     assert shown.exit_code == 0, shown.output
-    assert "0.99361" in shown.output.replace("\n", "")
-    assert "0.98520" in shown.output.replace("\n", "")
+    assert "lesson" not in shown.output
+    result = json.loads((tmp_path / "tiny.json").read_text())
+    accuracy = {128: "0.99361", 512: "0.99744"}[size]
+    for beside in (True, False):
+        grid = table(result, beside_lesson=beside)
+        assert (accuracy in [str(cell) for cell in grid.columns[2].cells]) == beside
+
+
+def test_the_lessons_cars_are_known(data: Path) -> None:
+    assert fingerprint(validation_pairs(data / "carvana")) == LESSON_CARS
+    assert fingerprint(validation_pairs(data / "carvana", {"validation": 62})) != LESSON_CARS
+
+
+def test_several_classes_have_their_figures(tmp_path: Path) -> None:
+    for i in range(3):
+        write_photo(tmp_path / "images" / f"{i}.png", 40, 40, seed=i)
+        mask = np.zeros((40, 40), np.uint8)
+        mask[:20], mask[30:] = 1, 255
+        write_mask(tmp_path / "masks" / f"{i}.png", mask)
+    options = {"encoder": "test_resnet", "decoder_channels": (8,) * 5, "classes": 3}
+    net = zoo.save_model(zoo.create_model("dynamic_unet", **options), tmp_path / "three")
+    shown = run("eval", net, "--data", tmp_path, "--native", tmp_path, "--size", 32,
+                "--all", "--out", tmp_path)  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    result = json.loads((tmp_path / "three.json").read_text())
+    for at, title in (("32", "all"), ("native", "all-native")):
+        row = result["sets"][title]
+        assert list(row["classes"]) == ["0", "1", "2"]
+        pooled = [figures[f"dice_pooled@{at}"] for figures in row["classes"].values()]
+        occur = [value for value in pooled if value is not None]
+        assert row[f"dice_pooled@{at}"] == pytest.approx(np.mean(occur))
+    names = [str(cell) for cell in table(result, beside_lesson=False).columns[0].cells]
+    assert names == ["three", "class 0", "class 1", "class 2"] * 2
+
+
+@pytest.mark.parametrize(
+    ("levels", "classes", "option"),
+    [
+        ([0, 1, 2], 1, "--classes 3"),
+        ([0, 1, 2, 255], 1, "--classes 3"),
+        ([0, 5, 33], 1, "--classes 34"),
+        ([0, 1, 2, 3], 3, "--classes 4"),
+        ([*range(0, 151), 255], 1, "--classes 151"),
+        ([0, 1, 255], 1, "--ignore-index 255"),
+        ([0, 128, 255], 1, "--ignore-index 128"),
+        ([0, 128], 1, "--mask-threshold 64"),
+        ([0, 200], 1, "--mask-threshold 100"),
+        ([0, 65535], 1, "--mask-threshold 32767"),
+        ([*range(0, 9), *range(246, 256)], 1, "--mask-threshold 127"),
+        ([*range(256)], 1, "--mask-threshold 127"),
+    ],
+)
+def test_check_says_once_what_all_masks_need(
+    tmp_path: Path, levels: list[int], classes: int, option: str
+) -> None:
+    generator = np.random.default_rng(0)
+    dtype = np.uint16 if max(levels) > 255 else np.uint8
+    for i in range(20):
+        write_photo(tmp_path / "images" / f"{i:02}.png", 24, 20, seed=i)
+        mask = generator.choice(levels, (24, 20)).astype(dtype)
+        mask[0, :2] = levels[0], levels[-1]
+        write_mask(tmp_path / "masks" / f"{i:02}.png", mask)
+    bad = run("check", "--data", tmp_path, "--classes", classes)
+    assert bad.exit_code == 1
+    assert bad.output.count(option) == 1
+    assert len(bad.output.splitlines()) == 2  # the sentence and the sum
+    assert "masks are like it" in bad.output
+    good = run("check", "--data", tmp_path, "--classes", classes, *option.split())
+    assert good.exit_code == 0, good.output
+
+
+def test_check_keeps_naming_masks_that_no_option_cures(tmp_path: Path) -> None:
+    for i in range(6):
+        write_photo(tmp_path / "images" / f"{i}.png")
+        mask = np.zeros((12, 10), np.uint8)
+        mask[:4] = 1
+        mask[5] = 200 if i < 3 else 2
+        write_mask(tmp_path / "masks" / f"{i}.png", mask)
+    bad = run("check", "--data", tmp_path, "--classes", 3)
+    assert [f"{i}.png holds the values 0, 1, 200" in bad.output for i in range(6)] == (
+        [True] * 3 + [False] * 3
+    )
+
+
+def test_images_of_one_name_in_two_folders_are_two_rows(model: Path, tmp_path: Path) -> None:
+    for folder in ("a", "b", "c"):
+        write_photo(tmp_path / "images" / folder / "1.png", 40, 40, seed=ord(folder))
+        mask = np.zeros((40, 40), np.uint8)
+        mask[: ord(folder) - 80] = 1
+        write_mask(tmp_path / "masks" / folder / "1.png", mask)
+    shown = run("eval", model, "--data", tmp_path, "--native", tmp_path, "--size", 64,
+                "--validation", 2, "--out", tmp_path)  # fmt: skip
+    assert shown.exit_code == 0, shown.output
+    for row in json.loads((tmp_path / "tiny.json").read_text())["sets"].values():
+        assert list(row["images"]) == ["a/1", "b/1"]
+        dice = next(value for name, value in row.items() if name.startswith("dice@"))
+        assert dice == pytest.approx(np.mean([image["dice"] for image in row["images"].values()]))
 
 
 def test_mistakes_are_one_sentence(cars: Path, model: Path, tmp_path: Path) -> None:

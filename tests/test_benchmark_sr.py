@@ -76,6 +76,19 @@ def test_bicubic_is_measured_at_both_scales_on_sets_in_a_row(
         assert result["scale"] == scale
 
 
+def test_sets_of_one_name_in_two_folders_are_two_rows(script: ModuleType, pictures: Path) -> None:
+    for folder in ("a", "b"):
+        (pictures / folder).mkdir()
+        (pictures / folder / "Two").symlink_to(pictures / "benchmark" / "Two")
+    outcome = run(
+        script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "a/Two", "b/Two",
+        "--out", pictures / "out",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    result = json.loads((pictures / "out" / "bicubic_x2_a_Two_b_Two.json").read_text())
+    assert list(result["sets"]) == ["a_Two", "b_Two"]
+
+
 def test_a_saved_model_and_a_weight_file_are_measured_alike(
     script: ModuleType, pictures: Path
 ) -> None:

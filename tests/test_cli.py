@@ -102,7 +102,7 @@ def test_verify(weights: Path) -> None:
 
 
 def test_verify_measures(weights: Path, data: Path) -> None:
-    result = run("verify", "tiny_for_cli", "--data", data, "--sets", "Set5")
+    result = run("verify", "tiny_for_cli", "--data", data / "sr", "--sets", "Set5")
     assert result.status == 0
     assert "Set5" in result.stdout
 

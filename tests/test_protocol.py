@@ -152,6 +152,38 @@ def test_a_set_is_measured_by_the_protocol(tmp_path: Path) -> None:
     assert evaluate(enlarge, tmp_path, scale=2)["psnr_y"] < figures["psnr_y"] - 5
 
 
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("a.png", "b.png"), ["a", "b"]),
+        (("a.bmp", "a.png", "b.png"), ["a.bmp", "a.png", "b.png"]),
+        (("a.png", "a.b.png"), ["a", "a.b"]),
+        (("a.bmp", "a.bmp.png", "a.png"), ["a.bmp", "a.bmp.png", "a.png"]),
+    ],
+)
+def test_every_file_counts_whatever_its_name(
+    tmp_path: Path, files: tuple[str, ...], names: list[str]
+) -> None:
+    for seed, file in enumerate(files):
+        pixels = np.random.default_rng(seed).integers(0, 256, (32, 32, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / file)
+    figures = evaluate(partial(bicubic_upscale, scale=2), tmp_path, scale=2)
+    assert sorted(figures["images"]) == sorted(names)
+    each = [row["psnr_y"] for row in figures["images"].values()]
+    assert len(set(each)) == len(files)
+    assert figures["psnr_y"] == pytest.approx(np.mean(each))
+
+
+def test_a_set_is_found_in_the_two_places_that_the_message_names(tmp_path: Path) -> None:
+    for place in ("Mine", "benchmark/Yours", "sr/benchmark/Theirs"):
+        (tmp_path / place).mkdir(parents=True)
+    assert find_set(tmp_path, "Mine") == tmp_path / "Mine"
+    assert find_set(tmp_path, "Yours") == tmp_path / "benchmark" / "Yours"
+    assert find_set(tmp_path, str(tmp_path / "Mine")) == tmp_path / "Mine"
+    with pytest.raises(DataError, match="Theirs is in neither"):
+        find_set(tmp_path, "Theirs")
+
+
 def test_bad_input_is_one_sentence() -> None:
     grey = np.zeros((8, 8), np.uint8)
     with pytest.raises(InputError, match="not float64"):

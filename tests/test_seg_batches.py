@@ -16,7 +16,8 @@ from zoo.errors import DataError
 from zoo.seg.data import resized_copies as cache_module
 from zoo.seg.data.augment import Augmentation, relight, turn
 from zoo.seg.data.batches import MaskedImages
-from zoo.seg.data.folders import list_pairs, load_resized
+from zoo.seg.data.folders import list_pairs
+from zoo.seg.data.pairs import load_resized
 from zoo.seg.data.resize import resize_image, resize_mask
 from zoo.seg.data.resized_copies import resized_copies
 

@@ -13,8 +13,10 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from zoo.errors import DataError, InputError
-from zoo.seg.data.folders import Pair, Runs, find_problems, list_pairs, load_pair, read_captions
+from zoo.seg.data.checks import find_problems
+from zoo.seg.data.folders import Pair, Runs, list_pairs, read_captions
 from zoo.seg.data.masks import read_mask
+from zoo.seg.data.pairs import Reading, load_pair
 from zoo.seg.data.run_lengths import decode_runs, encode_runs, read_runs
 from zoo.seg.data.splits import k_fold, lesson_split
 
@@ -146,6 +148,7 @@ def test_kaggles_layout(tmp_path: Path) -> None:
         root / "train" / "000000000001_02.jpg",
         root / "train_masks" / "000000000001_02_mask.gif",
         "000000000001",
+        "000000000001_02",
     )
     image, mask = load_pair(pairs[4])
     assert image.shape == (12, 10, 3)
@@ -193,7 +196,7 @@ def test_captions(tmp_path: Path) -> None:
     table.write_text('"id","year","make","model"\n"0004d4463b50","2014","Acura","TL"\n')
     assert read_captions(tmp_path) == {"0004d4463b50": "2014 Acura TL"}
     table.write_text("id,year\n1,2\n")
-    with pytest.raises(DataError, match="metadata.csv lacks the column make"):
+    with pytest.raises(DataError, match="metadata.csv lacks the column make and model"):
         read_captions(tmp_path)
 
 
@@ -221,7 +224,7 @@ def test_every_fault_is_found_and_named(tmp_path: Path) -> None:
     ]
     assert len(problems) == len(expected)
     assert all(text in problem for text, problem in zip(expected, problems, strict=True))
-    assert len(find_problems(root, allow_empty=True)) == len(expected) - 1
+    assert len(find_problems(root, Reading(allow_empty=True))) == len(expected) - 1
     with pytest.raises(DataError, match=r"share a name.*\(2 more files have such a fault.\)"):
         list_pairs(root)
 
@@ -230,7 +233,7 @@ def test_grey_and_deep_photographs_become_rgb8(tmp_path: Path) -> None:
     mask = write_mask(tmp_path / "m.png", np.ones((2, 2), np.uint8))
     grey = np.array([[0, 100], [200, 255]], np.uint8)
     for pixels in (grey, grey.astype(np.uint16) * 257):
-        image, _ = load_pair(Pair(write_mask(tmp_path / "i.png", pixels), mask, "g"))
+        image, _ = load_pair(Pair(write_mask(tmp_path / "i.png", pixels), mask, "g", "i"))
         assert np.array_equal(image, np.dstack([grey] * 3))
 
 
@@ -239,7 +242,12 @@ def test_grey_and_deep_photographs_become_rgb8(tmp_path: Path) -> None:
 
 def pairs_of(cars: int, views: int = 2) -> list[Pair]:
     return [
-        Pair(Path(f"{car:03}_{view}.jpg"), Path(f"{car:03}_{view}.gif"), f"{car:03}")
+        Pair(
+            Path(f"{car:03}_{view}.jpg"),
+            Path(f"{car:03}_{view}.gif"),
+            f"{car:03}",
+            f"{car:03}_{view}",
+        )
         for car in range(cars)
         for view in range(views)
     ]

@@ -82,6 +82,17 @@ def test_what_the_model_does_not_have_is_named(tmp_path: Path) -> None:
         train_only(model, (), frozen_statistics=("encdoer",))
 
 
+@pytest.mark.parametrize("processes", [1, 2, 3, 4, 8])
+@pytest.mark.parametrize(("epochs", "batch"), [(4, 16), (0.5, 8), (1, 64), (12, 1)])
+def test_an_epoch_is_one_pass_by_all_processes(processes: int, epochs: float, batch: int) -> None:
+    stages = [{"size": 32, "batch": batch, "epochs": epochs, "lr": 1}, TINY["stages"][1]]
+    recipe = SegRecipe.model_validate(TINY | {"stages": stages})
+    counted, fixed = with_steps(recipe, 3760, processes=processes).stages
+    drawn = counted.steps * batch * processes
+    assert drawn == pytest.approx(epochs * 3760, abs=batch * processes / 2)
+    assert (counted.epochs, fixed.steps) == (0, TINY["stages"][1]["steps"])
+
+
 def test_epochs_are_counted_out_and_splits_chosen(tmp_path: Path) -> None:
     stages = [{"size": 32, "batch": 3, "epochs": 2.5, "lr": 1}, TINY["stages"][1]]
     recipe = load_recipe(write_recipe(tmp_path, stages=stages), SegRecipe)

@@ -117,9 +117,21 @@ def test_colours_are_grey_to_a_network_of_one_channel() -> None:
         pixels = np.eye(3, dtype=np.uint8)[channel] * np.full((40, 40, 1), 255, np.uint8)
         logits = Segmenter(seen, size=40, precision="fp32").logits(pixels)
         torch.testing.assert_close(logits, torch.full((1, 40, 40), luma))
-    net.in_chans = 4
-    with pytest.raises(InputError, match="this model takes 4"):
+    net.in_chans = 5
+    with pytest.raises(InputError, match="this network takes 5"):
         zoo.segment(pixels, net)
+
+
+def test_a_network_of_four_channels_sees_transparency() -> None:
+    seen = nn.Identity()
+    seen.in_chans = 4
+    segmenter = Segmenter(seen, size=40, precision="fp32")
+    rgba = np.random.default_rng(0).integers(0, 256, (40, 40, 4), np.uint8)
+    assert np.array_equal(segmenter.array(rgba), rgba.argmax(2))
+    opaque = segmenter.array(rgba[..., :3])
+    assert np.array_equal(opaque == 3, (rgba[..., :3] < 255).all(2))
+    with pytest.raises(InputError, match="takes 4 channels, not 3"):
+        segmenter.tensor(torch.rand(3, 40, 40))
 
 
 def test_classes_that_no_mask_of_8_bits_holds_are_refused() -> None:

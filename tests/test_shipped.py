@@ -47,7 +47,7 @@ def test_a_photograph_comes_out_better_than_by_bicubic(name: str) -> None:
 def test_a_published_psnr_is_measured_again(name: str, data: Path) -> None:
     """The smallest photograph of Set5, as `benchmarks/super_resolution.py eval` measures it."""
     scale = zoo.create_model(name.partition(".")[0]).scale
-    pairs = benchmark_pairs(find_set(data, "Set5"), scale)
+    pairs = benchmark_pairs(find_set(data / "sr", "Set5"), scale)
     file, target, small = next(pair for pair in pairs if pair.name.startswith("woman"))
     measured = psnr_y(zoo.upscale(small, name, precision="fp32"), target, crop=scale)
     figure = published(name)["Set5"]["images"][Path(file).stem]["psnr_y"]
@@ -58,7 +58,7 @@ def test_a_published_psnr_is_measured_again(name: str, data: Path) -> None:
 def test_a_published_dice_is_measured_again(name: str, data: Path) -> None:
     """The first validation car, as `benchmarks/carvana.py eval` measures it."""
     size = zoo.get_weights(name).meta.image_size
-    pair = validation_pairs(data / "carvana")[0]
+    pair = validation_pairs(data / "carvana", zoo.get_weights(name).meta.split)[0]
     image, mask = load_at(pair, size)
     found = zoo.segment(image, name, precision="fp32") > 0
     logits = torch.from_numpy(np.where(found, 1.0, -1.0))[None, None]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import reference_loop as plain
 import torch
+from generated_cars import generate_cars
 from reference_loop import Noise, Outcome, distance, recipe_with, reference
 
 import zoo
@@ -112,3 +113,35 @@ def test_two_processes_are_one_with_both_batches(tmp_path: Path, own_registry: N
     alone = reference(recipe, Noise(), first["batches"])
     assert distance(run, alone) > 1e-3
     assert [row["loss"] for row in second["history"]] == [row["loss"] for row in run.history]
+
+
+EPOCHS = """
+import sys
+from pathlib import Path
+import torch
+from tiny_seg import TINY, tiny_net
+from zoo.train.loop import Trainer
+from zoo.train.segmentation import Segmentation, SegRecipe
+
+folder = Path(sys.argv[1])
+stages = [{"size": 32, "batch": 2, "epochs": 4, "lr": 1e-3}]
+recipe = SegRecipe.model_validate(TINY | {"stages": stages})
+task = Segmentation(recipe, folder / "cars", cache=folder / "cache")
+trainer = Trainer(tiny_net(), task.recipe, folder / "run")
+assert trainer.fit(task)
+torch.save(trainer.step, folder / f"{trainer.accelerator.process_index}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_epochs_of_two_processes_are_shared(tmp_path: Path) -> None:
+    """Four passes over 8 images in batches of 2 are 16 steps of one process, 8 of two."""
+    generate_cars(tmp_path / "cars", cars=6)
+    (tmp_path / "rank.py").write_text(EPOCHS)
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+         str(tmp_path / "rank.py"), str(tmp_path)],
+        check=True, capture_output=True,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)] == [8, 8]

@@ -32,7 +32,7 @@ class Constant:
         self.spoiled, self.steps = spoiled, 0
 
     def batch(self, stage: Stage, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        grey = torch.rand(2, 1, 1, 1, generator=generator)
+        grey = torch.rand(2, 1, 1, 1, generator=generator, device=generator.device)
         return grey.expand(2, 3, 4, 4), grey.expand(2, 3, 8, 8)
 
     def loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -40,8 +40,9 @@ class Constant:
         return (prediction - target).abs().mean() * (torch.nan if self.steps == self.spoiled else 1)
 
     def validate(self, model: torch.nn.Module) -> dict[str, float]:
+        grey = torch.full((1, 3, 4, 4), 0.5, device=next(model.parameters()).device)
         with torch.no_grad():
-            return {"score": -model(torch.full((1, 3, 4, 4), 0.5)).std().item()}
+            return {"score": -model(grey).std().item()}
 
 
 def write_recipe(folder: Path, **changes: object) -> Path:

@@ -105,6 +105,7 @@ def _build_with(source: Source, options: dict[str, Any], *, new_head: bool = Fal
         hint=f"weights of {model.name} with its default options: {fitting}",
     )
     module.image_size = source.image_size
+    module.split = None if source.split is None else dict(source.split)
     if new_head:
         _log.warning("%s: loaded, but for %s, which is new.", source.label, module.classifier)
     else:

@@ -36,12 +36,15 @@ class ZooModel(nn.Module):
         a URL); None for random weights.
     classifier: name of the submodule whose shape depends on the number of classes, or None.
     image_size: side of the square training images in pixels; None if unknown.
+    split: which images it was trained on, as `zoo.seg.data.splits.SplitRule` has it; None if
+        unknown.
     """
 
     config: dict[str, Any]
     source: str | None = None
     classifier: str | None = None
     image_size: int | None = None
+    split: dict[str, Any] | None = None
 
     @property
     def input_spec(self) -> InputSpec:

@@ -71,6 +71,7 @@ class WeightsMeta:
     input_range: tuple[float, float] = (0.0, 1.0)
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
     image_size: int | None = None  # side of the square training images; for segmentation
+    split: Mapping[str, Any] | None = None  # of the training data, see zoo.ZooModel
 
 
 @dataclass(frozen=True, kw_only=True)

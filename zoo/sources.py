@@ -50,6 +50,7 @@ class Source:
     fetch: Callable[[], Path]  # returns the file, downloaded if need be
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
     image_size: int | None = None  # side of the square training images in pixels
+    split: Mapping[str, Any] | None = None  # of the training data, see ZooModel
 
     def options_with(self, asked: Mapping[str, Any], *, new_head: bool = False) -> dict[str, Any]:
         """Return the options that the weights fix, merged with those in `asked`.
@@ -158,7 +159,9 @@ def folder_source(place: Name) -> Source:
         config_file = Path(label) / CONFIG_FILE
         fetch_file = partial(Path, label, WEIGHTS_FILE)
     config = read_config(config_file, label)
-    return Source(label, config.architecture, fetch_file, config.options, config.image_size)
+    return Source(
+        label, config.architecture, fetch_file, config.options, config.image_size, config.split
+    )
 
 
 def _alike(asked: Any, fixed: Any) -> bool:
@@ -181,9 +184,8 @@ def _registered(architecture: str, weights: Weights) -> Source:
             f"{weights.name} holds weights of {weights.architecture}, not of {architecture}."
         )
     meta = weights.meta
-    return Source(
-        weights.name, architecture, partial(_find, weights), meta.options, meta.image_size
-    )
+    find = partial(_find, weights)
+    return Source(weights.name, architecture, find, meta.options, meta.image_size, meta.split)
 
 
 def _find(weights: Weights) -> Path:

@@ -15,6 +15,7 @@ from zoo.errors import DataError, ImageError, ZooError
 from zoo.inference.segmenter import Segmenter
 from zoo.inference.upscaler import Upscaler
 from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
+from zoo.seg.data.pairs import Reading
 from zoo.seg.measure import evaluate as segmentation
 from zoo.sr.measure import evaluate as super_resolution
 
@@ -102,7 +103,7 @@ def measure(weights: Weights, model: nn.Module, data: Path, sets: list[str]) -> 
         Figure(title, metric, figure, weights.metrics.get(title, {}).get(metric))
         for title, figures in measured.items()
         for metric, figure in figures.items()
-        if metric not in ("seconds", "images")
+        if metric not in ("seconds", "images", "classes")
     ]
 
 
@@ -128,7 +129,8 @@ def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dic
 
 def _masks(model: nn.Module, data: Path) -> dict[str, dict[str, Any]]:
     segmenter = Segmenter(model, precision="fp32")
-    pairs = segmentation.validation_pairs(data)
-    classes = cast(int, model.classes)
-    figures = segmentation.evaluate(segmenter.logits, pairs, size=segmenter.size, classes=classes)
+    split = cast("dict[str, Any] | None", model.split)
+    pairs = segmentation.validation_pairs(data, split)
+    reading = Reading(cast(int, model.classes), segmenter.channels)
+    figures = segmentation.evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)
     return {"validation": figures}

@@ -14,13 +14,13 @@ from zoo.errors import InputError
 from zoo.inference.device import pick_precision
 from zoo.inference.inputs import check_array, check_tensor
 from zoo.inference.placement import in_eval_mode, layout, place
+from zoo.pictures.channels import LUMA, channels_of
 from zoo.pictures.cutouts import Kind, check_kind, cut_out, format_for, tint
 from zoo.pictures.picture import Array, Picture, to_tensor
 from zoo.sources import Name
 
 DEFAULT_SIZE = 512  # pixels, for models without `image_size`
 _SOFTNESS = 2.0  # a cutout's edge fades over this many logits on either side of the threshold
-_LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 
 class Segmenter:
@@ -30,9 +30,9 @@ class Segmenter:
     are resized back to the picture's size, both bilinearly.
 
     model: a registered name ("unet34", "unet34.carvana"), a folder that `save_model` wrote,
-        "hf-hub:org/repo@revision", or a module that takes `[N, 1 | 3, S, S]` and returns logits
-        `[N, classes, S, S]`. Registered models are loaded once. A module runs in eval mode on its
-        own device, or as a copy on `device`; it stays as it was.
+        "hf-hub:org/repo@revision", or a module that takes `[N, C, S, S]`, grey, RGB or RGBA, and
+        returns logits `[N, classes, S, S]`. Registered models are loaded once. A module runs in
+        eval mode on its own device, or as a copy on `device`; it stays as it was.
     threshold: probability in (0, 1) above which a pixel is foreground; for models of one class.
     tta: average the logits with those of the mirrored picture; twice the work.
     size: side of the square in pixels, from 32; by default the training size, or 512 if unknown.
@@ -60,10 +60,7 @@ class Segmenter:
         if hasattr(self.model, "scale"):
             name = model if isinstance(model, str) else type(model).__name__
             raise InputError(f"{name} is no segmentation model: it enlarges pictures.")
-        channels = getattr(self.model, "in_chans", 3)
-        if channels not in (1, 3):
-            raise InputError(f"Pictures have 1 or 3 channels; this model takes {channels}.")
-        self.channels = channels
+        self.channels: int = getattr(self.model, "in_chans", 3)
         self.size = size or getattr(self.model, "image_size", None) or DEFAULT_SIZE
         self.threshold = math.log(threshold / (1 - threshold))  # as a logit
         self.tta = tta
@@ -80,7 +77,8 @@ class Segmenter:
         Raises InputError for another kind, and for a mask of more than 256 classes.
         """
         check_kind(kind)
-        logits = self.logits(picture.pixels)
+        simple = self.channels in (1, 3)
+        logits = self.logits(picture.pixels if simple else channels_of(picture, self.channels))
         if kind == "cutout":
             return cut_out(picture, self._opacity(logits))
         if len(logits) > 256:
@@ -100,8 +98,9 @@ class Segmenter:
         Raises InputError for other arrays.
         """
         channels = check_array(array)
-        planes = array.reshape(*array.shape[:2], channels)[..., : 1 if channels == 1 else 3]
-        return self.picture(Picture(planes)).pixels[..., 0]
+        planes = array.reshape(*array.shape[:2], channels)
+        alpha = planes[..., 3] if channels == 4 else None
+        return self.picture(Picture(planes[..., :3], alpha)).pixels[..., 0]
 
     def tensor(self, tensor: Tensor) -> Tensor:
         """Return the mask of a tensor, in its dtype and on its device: 0 and 1 or class numbers.
@@ -116,18 +115,23 @@ class Segmenter:
         return masks if tensor.ndim == 4 else masks[0]
 
     def logits(self, pixels: Array) -> Tensor:
-        """Return the logits `[classes, H, W]`, float32, of `[H, W, 1 | 3]` uint8 or uint16."""
+        """Return the logits `[classes, H, W]`, float32, of `[H, W, C]` uint8 or uint16.
+
+        C is 1, 3 or what the model takes. Raises InputError for another number of channels.
+        """
         return self._logits(to_tensor(pixels))
 
     def _logits(self, image: Tensor) -> Tensor:
-        """Return the logits `[classes, H, W]` of an image `[1 | 3, H, W]` in [0, 1].
+        """Return the logits `[classes, H, W]` of an image `[C, H, W]` in [0, 1].
 
         Grey becomes RGB with equal channels. Colour becomes luma for a model that takes grey.
         """
+        if len(image) != self.channels and {len(image), self.channels} != {1, 3}:
+            raise InputError(f"This model takes {self.channels} channels, not {len(image)}.")
         image = image.to(self.device)[None]
         height, width = image.shape[2:]
         if image.shape[1] > self.channels:
-            image = (image * image.new_tensor(_LUMA).view(3, 1, 1)).sum(1, keepdim=True)
+            image = (image * image.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
         square = _resize(image, (self.size, self.size)).expand(-1, self.channels, -1, -1)
         square = square.contiguous(memory_format=layout(self.device))
         model = in_eval_mode(self.model)

@@ -2,29 +2,42 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from zoo.seg.void import void_label
 
-def segmentation_loss(logits: Tensor, masks: Tensor, *, dice_weight: float = 0.0) -> Tensor:
+
+def segmentation_loss(
+    logits: Tensor, masks: Tensor, *, dice_weight: float = 0.0, ignore_index: int | None = None
+) -> Tensor:
     """Cross-entropy, binary for one class, plus `dice_weight` times the soft Dice loss.
 
     Args:
         logits: float `[N, 1, H, W]`, or `[N, classes, H, W]` for more than one class.
         masks: class numbers `[N, H, W]`, integers.
+        ignore_index: the number of void pixels, which cost nothing; see `zoo.seg.void.void_label`.
 
     Returns:
-        A scalar.
+        A scalar: the mean over all pixels with a class, 0 if there are none.
     """
-    if logits.shape[1] == 1:
-        targets = masks[:, None].to(logits.dtype)
-        loss = F.binary_cross_entropy_with_logits(logits, targets)
+    classes = logits.shape[1]
+    void = void_label(classes, ignore_index)
+    known = torch.ones_like(masks, dtype=torch.bool) if void is None else masks != void
+    numbers = masks.long().where(known, 0)
+    if classes == 1:
+        targets = numbers[:, None].to(logits.dtype)
+        losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")[:, 0]
         shares = logits.sigmoid()
     else:
-        loss = F.cross_entropy(logits, masks.long())
-        targets = F.one_hot(masks.long(), logits.shape[1]).movedim(-1, 1).to(logits.dtype)
+        losses = F.cross_entropy(logits, numbers, reduction="none")
+        targets = F.one_hot(numbers, classes).movedim(-1, 1).to(logits.dtype)
         shares = logits.softmax(dim=1)
-    return loss + dice_weight * soft_dice_loss(shares, targets) if dice_weight else loss
+    loss = losses.where(known, 0).sum() / known.sum().clamp(min=1)
+    if not dice_weight:
+        return loss
+    return loss + dice_weight * soft_dice_loss(shares * known[:, None], targets * known[:, None])
 
 
 def soft_dice_loss(shares: Tensor, targets: Tensor) -> Tensor:

@@ -23,11 +23,15 @@ WEIGHTS_FILE = "model.safetensors"
 
 
 class Config(NamedTuple):
-    """The contents of a config.json: how to build the model, and its training size."""
+    """The contents of a config.json: how to build the model, and what its training leaves.
+
+    image_size and split: see `zoo.ZooModel`.
+    """
 
     architecture: str
     options: dict[str, Any]
-    image_size: int | None  # side of the square training images in pixels, None if unknown
+    image_size: int | None
+    split: dict[str, Any] | None
 
 
 def save_model(model: nn.Module, folder: str | Path) -> Path:
@@ -45,8 +49,8 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
             f"save_model takes a model that create_model built, not a {type(model).__name__};"
             " safetensors.torch.save_model writes any other module."
         )
-    if size := getattr(model, "image_size", None):
-        config = {**config, "image_size": size}
+    facts = {key: getattr(model, key, None) for key in ("image_size", "split")}
+    config = {**config, **{key: fact for key, fact in facts.items() if fact}}
     try:
         text = json.dumps(config, indent=2) + "\n"
     except TypeError as error:
@@ -82,7 +86,13 @@ def read_config(file: Path, label: str) -> Config:
         # The file beside this one holds all weights; the encoder's own would be fetched in vain.
         options |= {"encoder_weights": None} if "encoder_weights" in options else {}
         size = config.get("image_size")
-        return Config(str(config["architecture"]), options, None if size is None else int(size))
+        split = config.get("split")
+        return Config(
+            str(config["architecture"]),
+            options,
+            None if size is None else int(size),
+            None if split is None else dict(split),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{CONFIG_FILE} of {label} does not tell the model's architecture and options,"

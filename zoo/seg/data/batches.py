@@ -18,17 +18,18 @@ from torch import Tensor
 
 from zoo.errors import DataError
 from zoo.seg.data.augment import Augmentation
+from zoo.seg.data.masks import Mask
 
 
 class MaskedImages:
-    """Images with their masks, kept decoded as uint8.
+    """Images with their masks, kept decoded.
 
     A GPU keeps all of them if they take at most half of its free memory; a batch is then a gather
     on the GPU. Otherwise they stay where they are, e.g. memory-mapped from the cache, and only the
     batch is copied. 5,088 pairs take 0.3 GB at 128 pixels a side, 5 GB at 512.
 
     Args:
-        images, masks: `[N, 3, S, S]` and `[N, S, S]`, uint8, see `resized_copies`.
+        images, masks: `[N, C, S, S]` uint8 and `[N, S, S]` uint8 or int32, see `resized_copies`.
         rows: indices of those that belong to this set; all if None.
         device: where batches are returned.
 
@@ -39,7 +40,7 @@ class MaskedImages:
     def __init__(
         self,
         images: NDArray[np.uint8],
-        masks: NDArray[np.uint8],
+        masks: Mask,
         *,
         rows: Sequence[int] | None = None,
         device: torch.device | str = "cpu",
@@ -69,7 +70,7 @@ class MaskedImages:
             augmentation: applied to the batch; none if None.
 
         Returns:
-            `[size, 3, S, S]` float32 in [0, 1] and class numbers `[size, S, S]` uint8.
+            `[size, C, S, S]` float32 in [0, 1] and class numbers `[size, S, S]`.
         """
         draw = torch.rand(size, generator=generator, device=generator.device, dtype=torch.float64)
         images, masks = self._pick((draw * len(self)).long())

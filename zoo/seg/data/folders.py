@@ -1,24 +1,16 @@
-"""Folders of images and masks: matching the files and finding faulty ones."""
+"""Folders of images and masks: which mask belongs to which image, and which form a group."""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-from tqdm import tqdm
-
-from zoo.errors import DataError, ImageError, InputError, ZooError
-from zoo.pictures.files import find_images, read_rgb
-from zoo.seg.data.masks import read_mask
-from zoo.seg.data.resize import resize_image, resize_mask
-from zoo.seg.data.run_lengths import decode_runs, read_runs
+from zoo.errors import DataError, ImageError
+from zoo.pictures.files import find_images
+from zoo.seg.data.run_lengths import read_runs
+from zoo.seg.data.tables import read_table
 
 LAYOUTS = "train/ with train_masks/ or train_masks.csv (Kaggle's Carvana), or images/ with masks/"
 
@@ -32,11 +24,15 @@ class Runs(NamedTuple):
 
 @dataclass(frozen=True)
 class Pair:
-    """An image and its mask. A split never separates pairs of one group."""
+    """An image and its mask. A split never separates pairs of one group.
+
+    name: unique in the folder: the image's path inside of it, without suffix.
+    """
 
     image: Path
     mask: Path | Runs
     group: str
+    name: str
 
 
 def list_pairs(folder: Path) -> list[Pair]:
@@ -59,88 +55,17 @@ def list_pairs(folder: Path) -> list[Pair]:
     return pairs
 
 
-def find_problems(folder: Path, *, classes: int = 1, allow_empty: bool = False) -> list[str]:
-    """Reads every file of a folder; returns a sentence for each missing, unreadable or misfit one.
-
-    classes, allow_empty: see `load_pair`.
-
-    Raises:
-        DataError: the layout is not one that `list_pairs` knows.
-    """
-    pairs, problems = match(folder)
-    look = partial(problem_of, classes=classes, allow_empty=allow_empty)
-    with ThreadPoolExecutor() as pool:
-        found = tqdm(pool.map(look, pairs), "Checking", len(pairs), disable=None)
-        return problems + [problem for problem in found if problem]
-
-
-def problem_of(pair: Pair, *, classes: int, allow_empty: bool) -> str | None:
-    try:
-        load_pair(pair, classes=classes, allow_empty=allow_empty)
-    except ZooError as error:
-        return str(error)
-    return None
-
-
-def load_pair(
-    pair: Pair, *, classes: int = 1, allow_empty: bool = False
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Reads a pair: RGB `[H, W, 3]` uint8 and class numbers `[H, W]` uint8.
-
-    Args:
-        pair: a grey image gets three equal channels, 16 bits become 8, alpha is dropped.
-        classes: see `read_mask`.
-        allow_empty: whether a mask of one class may be all background.
-
-    Raises:
-        DataError: a file is missing, unreadable, empty or of another size; it is named.
-    """
-    image = read_rgb(pair.image)
-    height, width = image.shape[:2]
-
-    if isinstance(pair.mask, Runs):
-        name = f"{pair.mask.table} ({pair.image.name})"
-        try:
-            mask = decode_runs(pair.mask.text, (height, width))
-        except InputError as error:
-            raise DataError(f"{name}: {error}") from error
-    else:
-        name = str(pair.mask)
-        mask = read_mask(pair.mask, classes=classes)
-    if mask.shape != (height, width):
-        raise DataError(
-            f"{name} is {mask.shape[1]} × {mask.shape[0]}, "
-            f"but its image {pair.image} is {width} × {height}."
-        )
-    if classes == 1 and not allow_empty and not mask.any():
-        raise DataError(f"{name} is empty; allow_empty accepts images without an object.")
-    return image, mask
-
-
-def load_resized(
-    pair: Pair, size: int, *, classes: int = 1, allow_empty: bool = False
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Like `load_pair`, but squashed to a square: `[3, size, size]` and `[size, size]`, uint8."""
-    image, mask = load_pair(pair, classes=classes, allow_empty=allow_empty)
-    square = (size, size)
-    return resize_image(image, square).transpose(2, 0, 1), resize_mask(mask, square)
-
-
 def read_captions(folder: Path) -> dict[str, str]:
     """Names of cars by id from `metadata.csv`, e.g. {"0004d4463b50": "2014 Acura TL"}, or {}.
 
     Raises:
-        DataError: the file lacks one of its columns.
+        DataError: the file can't be read or lacks one of its columns.
     """
     file = folder / "metadata.csv"
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
-        try:
-            rows = csv.DictReader(stream)
-            return {row["id"]: f"{row['year']} {row['make']} {row['model']}" for row in rows}
-        except KeyError as error:
-            raise DataError(f"{file} lacks the column {error.args[0]}.") from error
+    rows = read_table(file, ("id", "year", "make", "model"))
+    return {row["id"]: f"{row['year']} {row['make']} {row['model']}" for row in rows}
 
 
 def match(folder: Path) -> tuple[list[Pair], list[str]]:
@@ -164,7 +89,7 @@ def match(folder: Path) -> tuple[list[Pair], list[str]]:
     pairs = []
     for key, file in files.items():
         if key in partners:
-            pairs.append(Pair(file, partners[key], group_of(key, kaggle=kaggle)))
+            pairs.append(Pair(file, partners[key], group_of(key, kaggle=kaggle), key))
         else:
             problems.append(f"{file} has no mask {key} or {key}_mask in {masks}.")
     return pairs, problems

@@ -11,21 +11,30 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from zoo.seg.data.masks import Mask
+
 Pixels = NDArray[np.uint8]
 
 
 def resize_image(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """`[h, w, 3]` uint8 to `[height, width, 3]`, `size` = (height, width)."""
-    return _resize(pixels, size, Image.Resampling.BILINEAR)
+    """`[h, w, C]` uint8 to `[height, width, C]`, `size` = (height, width).
 
-
-def resize_mask(mask: Pixels, size: tuple[int, int]) -> Pixels:
-    """`[h, w]` uint8 class numbers to `[height, width]`, `size` = (height, width)."""
-    return _resize(mask, size, Image.Resampling.NEAREST)
-
-
-def _resize(pixels: Pixels, size: tuple[int, int], method: Image.Resampling) -> Pixels:
-    height, width = size
+    No channel sees another: PIL alone would take a fourth for alpha and weight colours by it.
+    """
     if pixels.shape[:2] == size:
         return pixels
-    return np.asarray(Image.fromarray(pixels).resize((width, height), method))
+    height, width = size
+    planes = [pixels] if pixels.shape[2] == 3 else list(np.moveaxis(pixels, 2, 0))
+    resized = [
+        Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
+        for plane in planes
+    ]
+    return np.dstack([np.asarray(plane) for plane in resized])
+
+
+def resize_mask(mask: Mask, size: tuple[int, int]) -> Mask:
+    """`[h, w]` class numbers, uint8 or int32, to `[height, width]`, `size` = (height, width)."""
+    if mask.shape == size:
+        return mask
+    height, width = size
+    return np.asarray(Image.fromarray(mask).resize((width, height), Image.Resampling.NEAREST))

@@ -6,13 +6,13 @@ by row from the top, each row from the left. (Other competitions count column by
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import DataError, InputError
+from zoo.seg.data.tables import read_table
 
 
 def encode_runs(mask: NDArray[np.uint8]) -> str:
@@ -58,14 +58,15 @@ def read_runs(file: Path) -> dict[str, str]:
     """Reads `train_masks.csv` (columns img, rle_mask): runs by the image's name without suffix.
 
     Raises:
-        DataError: the file can't be read or has other columns.
+        DataError: the file can't be read, has other columns, or names an image twice or not at all.
     """
-    try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            rows = csv.DictReader(stream)
-            missing = {"img", "rle_mask"} - set(rows.fieldnames or ())
-            if missing:
-                raise DataError(f"{file} lacks the column {' and '.join(sorted(missing))}.")
-            return {Path(row["img"]).stem: row["rle_mask"] or "" for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{file} can't be read as a table of runs: {error}.") from error
+    runs: dict[str, str] = {}
+    for row in read_table(file, ("img", "rle_mask")):
+        image = PurePosixPath(row["img"].strip())
+        if not image.name:
+            raise DataError(f"{file} has a row without the name of an image.")
+        key = image.with_suffix("").as_posix()
+        if key in runs:
+            raise DataError(f"{file} has two rows for {image}, and only one can count.")
+        runs[key] = row["rle_mask"]
+    return runs

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.errors import DataError, InputError
 from zoo.seg.data.folders import Pair, groups_of
@@ -19,6 +21,52 @@ class Split:
     train: list[int]
     held_out: list[int]
     validation: list[int]
+
+
+@dataclass(frozen=True)
+class SplitRule:
+    """How the groups of a folder are split; saved with the weights that were trained so.
+
+    The first `validation` groups by name validate or, with `folds`, fold number `fold` of them.
+    `held_out` others choose the checkpoints. The defaults are the lesson's split.
+
+    groups: `fingerprint` of the folder that was split; None if unknown.
+    """
+
+    validation: int = 63
+    folds: int | None = None
+    fold: int = 0
+    held_out: int = 20
+    groups: str | None = None
+
+    @staticmethod
+    def parse(saved: Mapping[str, Any] | None) -> SplitRule:
+        """The rule that was saved with weights; the lesson's if none was.
+
+        Raises:
+            DataError: an entry is unknown or no number.
+        """
+        try:
+            rule = SplitRule(**(saved or {}))
+            numbers = (rule.validation, rule.folds or 0, rule.fold, rule.held_out)
+            if any(not isinstance(number, int) or number < 0 for number in numbers):
+                raise TypeError
+        except TypeError as error:
+            raise DataError(
+                f"The weights' split is not one that training saves: {saved}."
+            ) from error
+        return rule
+
+    def split(self, pairs: Sequence[Pair]) -> Split:
+        """The split of a folder; raises what `lesson_split` and `k_fold` raise."""
+        if self.folds is None:
+            return lesson_split(pairs, validation=self.validation, held_out=self.held_out)
+        return k_fold(pairs, folds=self.folds, fold=self.fold, held_out=self.held_out)
+
+
+def fingerprint(pairs: Sequence[Pair]) -> str:
+    """A hash of the names of all groups: another folder, or one more car, has another."""
+    return hashlib.sha256("\n".join(groups_of(pairs)).encode()).hexdigest()[:16]
 
 
 def lesson_split(pairs: Sequence[Pair], *, validation: int = 63, held_out: int = 20) -> Split:

@@ -7,7 +7,8 @@ At native size nothing is resized here: the prediction must have the file's size
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from zoo.seg.data.folders import Pair, list_pairs, load_pair
+from zoo.errors import DataError
+from zoo.seg.data.folders import Pair, list_pairs
+from zoo.seg.data.masks import Mask
+from zoo.seg.data.pairs import ONE_OBJECT, Reading, load_pair
 from zoo.seg.data.resize import resize_image, resize_mask
-from zoo.seg.data.splits import lesson_split
-from zoo.seg.measure.metrics import TOLERANCE, Counts, count, dice_per_image, summary
+from zoo.seg.data.splits import SplitRule, fingerprint
+from zoo.seg.measure.metrics import (
+    TOLERANCE,
+    Counts,
+    count,
+    dice_per_image,
+    summary,
+    summary_by_class,
+)
 
 PROTOCOL = (
     "accuracy (p > 0.5) and dice_pooled over all pixels of the set; dice, iou and boundary_f "
@@ -29,65 +40,97 @@ PROTOCOL = (
 )
 METRICS = ("accuracy", "dice_pooled", "dice", "iou", f"boundary_f_{TOLERANCE}px")
 
-# uint8 [H, W, 3] -> logits [classes, H, W]
+# uint8 [H, W, C] -> logits [classes, H, W]
 Predict = Callable[[NDArray[np.uint8]], Tensor]
 
 
-def validation_pairs(data: Path, count: int = 63) -> list[Pair]:
-    """Images and masks of the first `count` groups by name: the lesson's validation cars.
+def validation_pairs(data: Path, split: Mapping[str, Any] | None = None) -> list[Pair]:
+    """The images and masks of a folder that the training of some weights set aside for validation.
+
+    split: as saved with the weights (`ZooModel.split`); if None, the lesson's: the first 63 groups.
 
     Raises:
-        DataError: the folder can't be used or holds no more than `count` groups.
+        DataError: the folder can't be used or is not the one that was split; nothing was set aside.
+        InputError: the fold does not exist.
+    """
+    rule, pairs = SplitRule.parse(split), list_pairs(data)
+    if rule.groups not in (None, fingerprint(pairs)):
+        raise DataError(
+            f"The weights were trained on another folder than {data}, so which of its images "
+            "validate is unknown: measure all (--all), or give the folder of the training."
+        )
+    rows = replace(rule, held_out=0).split(pairs).validation
+    if not rows:
+        raise DataError(
+            f"The training set no image of {data} aside for validation: "
+            "measure all images (--all) of another folder."
+        )
+    return [pairs[row] for row in rows]
+
+
+def unseen_pairs(data: Path, split: Mapping[str, Any] | None) -> list[Pair]:
+    """All images and masks of a folder on which some weights were not trained.
+
+    split: see `validation_pairs`.
+
+    Raises:
+        DataError: the folder can't be used, or it is the one of the training.
     """
     pairs = list_pairs(data)
-    return [pairs[row] for row in lesson_split(pairs, validation=count, held_out=0).validation]
+    if SplitRule.parse(split).groups == fingerprint(pairs):
+        raise DataError(
+            f"The weights were trained on images of {data}: leave --all out, "
+            "and the validation images alone are measured."
+        )
+    return pairs
 
 
 def load_at(
-    pair: Pair, size: int | None, *, classes: int = 1, allow_empty: bool = False
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Image `[H, W, 3]` and class numbers `[H, W]`, squashed to a square unless `size` is None."""
-    image, mask = load_pair(pair, classes=classes, allow_empty=allow_empty)
+    pair: Pair, size: int | None, reading: Reading = ONE_OBJECT
+) -> tuple[NDArray[np.uint8], Mask]:
+    """Image `[H, W, C]` and class numbers `[H, W]`, squashed to a square unless `size` is None."""
+    image, mask = load_pair(pair, reading)
     if size is None:
         return image, mask
     return resize_image(image, (size, size)), resize_mask(mask, (size, size))
 
 
 def evaluate(
-    predict: Predict,
-    pairs: Sequence[Pair],
-    *,
-    size: int | None,
-    classes: int = 1,
-    allow_empty: bool = False,
+    predict: Predict, pairs: Sequence[Pair], *, size: int | None, reading: Reading = ONE_OBJECT
 ) -> dict[str, Any]:
     """Measures predictions on images and masks.
 
     Args:
-        predict: from uint8 `[H, W, 3]` to logits `[classes, H, W]`.
-        pairs: at least one.
+        predict: from uint8 `[H, W, C]` to logits `[classes, H, W]`.
+        pairs: at least one; of one folder, so that their names differ.
         size: side of the squares in pixels, or None for the files' own sizes.
-        classes, allow_empty: see `zoo.seg.data.folders.load_pair`.
+        reading: how the files are read.
 
     Returns:
-        The figures of `zoo.seg.measure.metrics.summary`, "seconds" per image, and "images":
-        `{name: {"dice": ..., "seconds": ...}}`.
+        The figures of `zoo.seg.measure.metrics.summary`, "seconds" per image, "images":
+        `{name: {"dice": ..., "seconds": ...}}` and, for several classes, "classes":
+        `{number: figures}`, None for a figure of a class that does not occur.
 
     Raises:
-        DataError: a pair can't be used.
+        DataError: a pair can't be used, or two have the same name.
     """
-    parts, seconds, names = [], [], []
+    if len({pair.name for pair in pairs}) < len(pairs):
+        raise DataError("Two of the images to measure have the same name.")
+    parts, seconds = [], []
     for pair in tqdm(pairs, "Measuring", disable=None):
-        image, mask = load_at(pair, size, classes=classes, allow_empty=allow_empty)
+        image, mask = load_at(pair, size, reading)
         start = time.perf_counter()
         logits = predict(image)
         seconds.append(time.perf_counter() - start)
-        names.append(Path(pair.image).stem)
-        parts.append(count(logits[None], torch.tensor(mask)[None].to(logits.device)))
+        masks = torch.tensor(mask)[None].to(logits.device)
+        parts.append(count(logits[None], masks, ignore_index=reading.void))
     counts = Counts.join(parts)
     images = {
-        name: {"dice": dice, "seconds": taken}
-        for name, dice, taken in zip(names, dice_per_image(counts).tolist(), seconds, strict=True)
+        pair.name: {"dice": dice, "seconds": taken}
+        for pair, dice, taken in zip(pairs, dice_per_image(counts).tolist(), seconds, strict=True)
     }
-    figures = summary(counts, at="native" if size is None else str(size))
-    return {**figures, "seconds": float(np.mean(seconds)), "images": images}
+    at = "native" if size is None else str(size)
+    result = {**summary(counts, at=at), "seconds": float(np.mean(seconds)), "images": images}
+    if reading.classes > 1:
+        result["classes"] = summary_by_class(counts, at=at)
+    return result

@@ -9,7 +9,7 @@ PSNR and SSIM per image, then the mean over images.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,12 @@ Enlarge = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def find_set(data: Path, name: str) -> Path:
-    """The folder of a set: DATA/NAME, DATA/benchmark/NAME, DATA/sr/benchmark/NAME, or NAME itself.
+    """The folder of a set: DATA/NAME, DATA/benchmark/NAME, or NAME itself.
 
     Raises:
         DataError: none exists.
     """
-    places = (data, data / "benchmark", data / "sr" / "benchmark", Path())
-    for folder in (place / name for place in places):
+    for folder in (data / name, data / "benchmark" / name, Path(name)):
         if folder.is_dir():
             return folder
     raise DataError(
@@ -67,25 +66,31 @@ def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
     Returns:
         `{"psnr_y": dB, "psnr_y_rounded": dB, "ssim_y": in [-1, 1], "seconds": per image,
         "images": {name: the same}}`;
-        the figures beside "images" are means over them.
+        the figures beside "images" are means over them. An image's name has no suffix, unless two
+        files differ in nothing else.
 
     Raises:
         ImageError: the folder is missing or holds no image.
         DataError: a file is unreadable, or the two of a pair do not fit.
     """
-    images = {}
+    rows = {}
     for name, target, low in benchmark_pairs(folder, scale):
         start = time.perf_counter()
         result = enlarge(low)
         seconds = time.perf_counter() - start
-        images[Path(name).stem] = {
+        rows[name] = {
             "psnr_y": psnr_y(result, target, crop=scale),
             "psnr_y_rounded": psnr_y(result, target, crop=scale, rounded=True),
             "ssim_y": ssim_y(result, target, crop=scale),
             "seconds": seconds,
         }
     means = {
-        key: float(np.mean([image[key] for image in images.values()]))
-        for key in (*METRICS, "seconds")
+        key: float(np.mean([row[key] for row in rows.values()])) for key in (*METRICS, "seconds")
     }
-    return {**means, "images": images}
+    names = told_apart([Path(name).stem for name in rows], list(rows))
+    return {**means, "images": dict(zip(names, rows.values(), strict=True))}
+
+
+def told_apart(short: Sequence[str], full: Sequence[str]) -> Sequence[str]:
+    """The short names, or the full ones if two short ones are equal, so that no row is lost."""
+    return short if len(set(short)) == len(short) else full
