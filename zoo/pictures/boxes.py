@@ -1,11 +1,12 @@
-"""Boxes of AVIF, HEIF, JPEG 2000 and WebP files that PIL does not tell about.
+"""What the boxes of AVIF, HEIF, JPEG 2000, JPEG XL and WebP files hold and PIL does not tell.
 
-Sources: ISO/IEC 14496-12 section 4.2, 23008-12 section 6.5 (AVIF, HEIF); 15444-1 annex I (JP2);
-RFC 9649 (WebP).
+Sources: ISO/IEC 14496-12 sections 4.2 and 8.11, 23008-12 section 6.5 and annex A (AVIF, HEIF);
+15444-1 annex I (JP2); 18181-1 annex D (JPEG XL); RFC 9649 (WebP).
 """
 
 from __future__ import annotations
 
+import io
 import struct
 from collections.abc import Iterator
 from typing import IO
@@ -68,6 +69,46 @@ def avif_bits(stream: IO[bytes]) -> int:
     return bits
 
 
+def avif_exif(stream: IO[bytes]) -> bytes | None:
+    """Return the EXIF of an AVIF or HEIF file as it is there, without prefix."""
+    for meta in read_boxes(stream, b"meta"):
+        for item in _inside(meta[4:], (b"iinf",)):
+            for entry in _inside(item[6 if item[0] == 0 else 8 :], (b"infe",)):
+                wide = entry[0] > 2
+                if entry[0] >= 2 and entry[8 if wide else 6 :][2:6] == b"Exif":
+                    number = int.from_bytes(entry[4 : 8 if wide else 6], "big")
+                    for locations in _inside(meta[4:], (b"iloc",)):
+                        data = _item(stream, locations, number)
+                        return data[4 + int.from_bytes(data[:4], "big") :] or None
+    return None
+
+
+def _item(stream: IO[bytes], locations: bytes, wanted: int) -> bytes:
+    """Return the data of an item of a file, b"" where they are not simply in the file."""
+    table = io.BytesIO(locations)
+
+    def number(size: int) -> int:
+        return int.from_bytes(table.read(size), "big")
+
+    version = number(1)
+    number(3)  # flags
+    (offset_size, length_size), (base_size, index_size) = (divmod(number(1), 16) for _ in "ab")
+    for _ in range(number(4 if version == 2 else 2)):
+        item = number(4 if version == 2 else 2)
+        method = number(2) & 15 if version else 0
+        number(2)  # data reference
+        base, data = number(base_size), b""
+        for _ in range(number(2)):
+            number(index_size if version else 0)
+            offset, length = number(offset_size), number(length_size)
+            if item == wanted and method == 0:
+                stream.seek(base + offset)
+                data += stream.read(min(length, _LARGEST))
+        if item == wanted:
+            return data
+    return b""
+
+
 def jp2_profile(stream: IO[bytes]) -> bytes | None:
     """Return the ICC profile of a JPEG 2000 file."""
     for data in read_boxes(stream, b"jp2h", b"colr"):
@@ -106,3 +147,31 @@ def webp_is_lossless(stream: IO[bytes]) -> bool:
             return bool(kind == b"VP8L")
         stream.seek(length + length % 2, 1)
     return False
+
+
+def jxl_size(stream: IO[bytes]) -> tuple[int, int]:
+    """Return width and height of a JPEG XL file; (0, 0) if it is damaged."""
+    stream.seek(0)
+    code = stream.read(16)
+    if not code.startswith(b"\xff\x0a"):
+        code = next(read_boxes(stream, b"jxlc"), b"") or next(read_boxes(stream, b"jxlp"), b"")[4:]
+    bits, at = int.from_bytes(code[2:18], "little"), 0
+
+    def take(count: int) -> int:
+        nonlocal at
+        value = bits >> at & (1 << count) - 1
+        at += count
+        return value
+
+    def side() -> int:
+        return 8 * (take(5) + 1) if small else take((9, 13, 18, 30)[take(2)]) + 1
+
+    if not code.startswith(b"\xff\x0a"):
+        return 0, 0
+    small = take(1)
+    height = side()
+    ratio = take(3)
+    if not ratio:
+        return side(), height
+    top, bottom = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))[ratio - 1]
+    return height * top // bottom, height

@@ -49,6 +49,7 @@ def read_header(image: Image.Image, stream: IO[bytes] | None = None) -> Header:
     metadata = _metadata(image.info)
     profile = image.info.get("icc_profile") or None
     exif = _exif_of_info(image.info) or (_exif_in_memory(image) if stream is None else None)
+    orientation = read_orientation(image) if stream is None else None
     if stream is not None:
         position = stream.tell()
         with suppress(ValueError, IndexError, struct.error):
@@ -61,18 +62,30 @@ def read_header(image: Image.Image, stream: IO[bytes] | None = None) -> Header:
                 exif = exif or late_exif
             elif image.format == "WEBP":
                 metadata = replace(metadata, lossless=boxes.webp_is_lossless(stream))
-            elif image.format in ("AVIF", "HEIF") and not profile:
-                metadata = replace(metadata, colour=boxes.avif_colour(stream))
+            elif image.format in ("AVIF", "HEIF"):
+                colour = () if profile else boxes.avif_colour(stream)
+                metadata = replace(metadata, colour=colour)
+                # Only the file's own turn counts. PIL writes EXIF anew where it tells another.
+                orientation = exif_orientation(exif) or 1
+                raw = boxes.avif_exif(stream)
+                exif = raw if raw and is_sound(raw) else exif
+            elif image.format == "JXL":
+                orientation = 1  # has been applied, whatever EXIF tells
             elif image.format == "JPEG2000":
                 profile, xmp = boxes.jp2_profile(stream), boxes.jp2_xmp(stream)
                 metadata = replace(metadata, xmp=xmp)
         stream.seek(position)
-    return make_header(profile, exif, metadata)
+    return make_header(profile, exif, metadata, orientation)
 
 
-def make_header(profile: bytes | None, exif: bytes | None, metadata: Metadata) -> Header:
-    """Return a header of what a file tells as it is, with the orientation taken out."""
-    told = exif_orientation(exif) or xmp_orientation(metadata.xmp) or 1
+def make_header(
+    profile: bytes | None, exif: bytes | None, metadata: Metadata, orientation: int | None = None
+) -> Header:
+    """Return a header of what a file tells as it is, with the orientation taken out.
+
+    orientation: None for the one that EXIF or XMP tell.
+    """
+    told = orientation or exif_orientation(exif) or xmp_orientation(metadata.xmp) or 1
     if metadata.xmp:
         metadata = replace(metadata, xmp=upright_xmp(metadata.xmp))
     return Header(told, profile, upright(exif) if exif else None, metadata)

@@ -11,7 +11,7 @@ from PIL import Image, ImageCms, TiffImagePlugin
 
 from zoo.errors import ImageError
 from zoo.pictures.colour import profile_of
-from zoo.pictures.header import Header, read_header, read_orientation
+from zoo.pictures.header import Header, read_header
 from zoo.pictures.picture import Array, Picture, fill_transparent
 
 
@@ -29,8 +29,8 @@ def from_pil(image: Image.Image) -> Picture:
         raise ImageError(
             "PIL would cut this picture's colours to 8 bits a channel: pass the path of its file."
         )
-    header = read_header(image, getattr(image, "fp", None))
-    return decode(image, replace(header, orientation=read_orientation(image)))
+    stream = getattr(image, "fp", None)  # None once the image is loaded
+    return decode(image, read_header(image, None if stream is None or stream.closed else stream))
 
 
 def decode(image: Image.Image, header: Header) -> Picture:

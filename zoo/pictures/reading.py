@@ -38,6 +38,8 @@ def read_picture(stream: IO[bytes], path: Path, *, max_pixels: int) -> Picture:
         require_format(format)
         if format == "TIFF":
             return _read_tiff(stream, path, max_pixels)
+        if format == "JXL":  # whose plugin decodes when it opens
+            _check_size(*boxes.jxl_size(stream), max_pixels)
         stream.seek(0)
         image = Image.OPEN[format][0](stream, "")
         _check_size(*image.size, max_pixels)
