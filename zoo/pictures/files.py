@@ -123,7 +123,7 @@ def check_output(
     path = Path(path)
     try:
         check_format(picture, scale=scale)
-        check_suffix(picture, path)
+        check_suffix(picture, path, scale=scale)
         if reason := obstacle(path, overwrite=overwrite):
             raise ImageError(reason)
     except ZooError as error:

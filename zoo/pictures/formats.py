@@ -21,6 +21,7 @@ class Format:
 
     suffixes: the usual one first.
     alpha, profile: refused if the format can't hold them; an opaque alpha plane is dropped.
+    lossless: whether zoo writes it without loss.
     grey: False if grey pictures become RGB in it.
     deep: channel counts (1 grey, 3 RGB; alpha not counted) that can have 16 bits a channel; others
         are refused.
@@ -36,6 +37,7 @@ class Format:
     writable: bool = True
     alpha: bool = False
     profile: bool = False
+    lossless: bool = False
     grey: bool = True
     deep: tuple[int, ...] = ()
     keeps: tuple[str, ...] = ()
@@ -56,14 +58,19 @@ FORMATS = {
         longest=(
             ("exif", _MARKER),
             ("xmp", _MARKER - 29),
-            ("iptc", _MARKER - 26),
+            ("iptc", _MARKER - 27),
             ("comment", _MARKER),
             ("profile", 255 * (_MARKER - 14)),
         ),
         max_side=65_500,
     ),
     "PNG": Format(
-        (".png",), alpha=True, profile=True, deep=(1, 3), keeps=("exif", "xmp", "dpi", "text")
+        (".png",),
+        alpha=True,
+        profile=True,
+        lossless=True,
+        deep=(1, 3),
+        keeps=("exif", "xmp", "dpi", "text"),
     ),
     "WEBP": Format(
         (".webp",),
@@ -78,6 +85,7 @@ FORMATS = {
         (".tif", ".tiff"),
         alpha=True,
         profile=True,
+        lossless=True,
         deep=(1, 3),
         keeps=("exif", "xmp", "dpi", "iptc"),
     ),
@@ -94,14 +102,15 @@ FORMATS = {
     "JPEG2000": Format(
         (".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx"),
         alpha=True,
+        lossless=True,
         deep=(1,),
         keeps=("comment",),
         longest=(("comment", _MARKER),),
         feature="jpg_2000",
     ),
-    "BMP": Format((".bmp",), keeps=("dpi",), max_bytes=2**32 - 2**22),
-    "TGA": Format((".tga",), alpha=True, max_side=65_535),
-    "PPM": Format((".ppm", ".pgm", ".pbm", ".pnm"), deep=(1,)),
+    "BMP": Format((".bmp",), lossless=True, keeps=("dpi",), max_bytes=2**32 - 2**22),
+    "TGA": Format((".tga",), alpha=True, lossless=True, max_side=65_535),
+    "PPM": Format((".ppm", ".pgm", ".pbm", ".pnm"), lossless=True, deep=(1,)),
     "GIF": Format((".gif",), writable=False),  # its 256 colours are too few for a photograph
     "HEIF": Format((".heic", ".heif", ".hif"), writable=False, plugin="pillow_heif"),
     "JXL": Format((".jxl",), writable=False, plugin="pillow_jxl"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,11 +11,10 @@ from PIL import ExifTags, Image
 
 from zoo.pictures import boxes
 from zoo.pictures.exif import (
-    PREFIX,
     block_of,
     exif_orientation,
-    is_sound,
-    read_tiff,
+    read_block,
+    tells_resolution,
     upright,
 )
 from zoo.pictures.metadata import Metadata, upright_xmp, xmp_orientation
@@ -49,6 +47,10 @@ def read_header(image: Image.Image, stream: IO[bytes] | None = None) -> Header:
     metadata = _metadata(image.info)
     profile = image.info.get("icc_profile") or None
     exif = _exif_of_info(image.info) or (_exif_in_memory(image) if stream is None else None)
+    if image.format in ("JPEG", "MPO") and not (
+        image.info.get("jfif_unit") in (1, 2) or tells_resolution(exif)
+    ):
+        metadata = replace(metadata, dpi=None)  # PIL has made one up
     orientation = read_orientation(image) if stream is None else None
     if stream is not None:
         position = stream.tell()
@@ -68,7 +70,7 @@ def read_header(image: Image.Image, stream: IO[bytes] | None = None) -> Header:
                 # Only the file's own turn counts. PIL writes EXIF anew where it tells another.
                 orientation = exif_orientation(exif) or 1
                 raw = boxes.avif_exif(stream)
-                exif = raw if raw and is_sound(raw) else exif
+                exif = raw if read_block(raw) else exif
             elif image.format == "JXL":
                 orientation = 1  # has been applied, whatever EXIF tells
             elif image.format == "JPEG2000":
@@ -120,12 +122,12 @@ def _exif_of_info(info: dict[Any, Any]) -> bytes | None:
     if block is None and isinstance(text := info.get("Raw profile type exif"), str):
         with suppress(ValueError):  # ImageMagick's way in PNG files, before eXIf
             block = bytes.fromhex("".join(text.split("\n")[3:]))
-    return block if isinstance(block, bytes) and is_sound(block) else None
+    return block if isinstance(block, bytes) and read_block(block) else None
 
 
 def _exif_in_memory(image: Image.Image) -> bytes | None:
     """Return the EXIF that somebody put into a PIL image, or of a TIFF that is loaded already."""
     with suppress(Exception):  # PIL raises almost anything for wrong types
-        block = image.getexif().tobytes()
-        return block_of(read_tiff(io.BytesIO(block.removeprefix(PREFIX)), first_only=True))
+        tiff = read_block(image.getexif().tobytes())
+        return block_of(tiff) if tiff else None
     return None

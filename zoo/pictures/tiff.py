@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import struct
 from pathlib import Path
 from typing import IO
@@ -11,16 +10,8 @@ import numpy as np
 import tifffile
 
 from zoo.pictures.colour import make_profile
-from zoo.pictures.exif import (
-    PREFIX,
-    RESOLUTION_TAGS,
-    Directory,
-    Tiff,
-    block_of,
-    descriptive,
-    read_tiff,
-    serialise,
-)
+from zoo.pictures.directories import Directory, Tiff, read_tiff, serialise
+from zoo.pictures.exif import RESOLUTION_TAGS, block_of, descriptive, read_block
 from zoo.pictures.metadata import Metadata
 from zoo.pictures.picture import Array, Picture
 
@@ -73,7 +64,7 @@ class Page:
     def is_deep(self) -> bool:
         """Whether this is grey or RGB of a depth that PIL can't hold: 16 bits, or float."""
         deep = self.bits == {16} and self.formats == {1} and self.samples > 1
-        floats = self.bits in ({32}, {64}) and self.formats == {3}
+        floats = self.bits == {32} and self.formats == {3}
         layouts = ((1, 1), (2, 1), (3, 2), (4, 2))
         premultiplied = 1 in self.extra
         layout = (self.samples, self.photometric)
@@ -135,7 +126,7 @@ def write_tiff(picture: Picture, path: Path) -> None:
     planes, more = picture.pixels, picture.metadata
     if picture.alpha is not None:
         planes = np.concatenate([planes, picture.alpha[..., None]], axis=2)
-    exif = _directory(picture.exif)
+    exif = read_block(picture.exif)
     extratags = [
         (_NAMES[name], kind, len(data), data, True)
         for name, kind, data in (("XMP", 1, more.xmp), ("IPTCNAA", 7, more.iptc))
@@ -164,13 +155,6 @@ def write_tiff(picture: Picture, path: Path) -> None:
         )
     if exif:
         _add_exif(path, exif.directories[0], keep_resolution=more.dpi is None)
-
-
-def _directory(block: bytes | None) -> Tiff | None:
-    try:
-        return read_tiff(io.BytesIO(block.removeprefix(PREFIX)), first_only=True) if block else None
-    except (ValueError, struct.error):
-        return None
 
 
 def _add_exif(path: Path, exif: Directory, *, keep_resolution: bool) -> None:

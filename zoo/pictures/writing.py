@@ -73,14 +73,18 @@ def _write_by_pil(picture: Picture, path: Path, quality: int) -> None:
     image.save(path, format=format, **kept)
 
 
-def check_suffix(picture: Picture, path: Path) -> None:
-    """Raise ImageError if a name promises another kind of PPM file: .pbm bits, .pgm grey."""
+def check_suffix(picture: Picture, path: Path, *, scale: int = 1) -> None:
+    """Raise ImageError if a name promises another kind of PPM file: .pbm bits, .pgm grey.
+
+    scale: factor by which the picture is still to be enlarged, which turns bits into grey.
+    """
     if picture.format != "PPM":
         return
     suffix, grey = path.suffix.lower(), picture.pixels.shape[2] == 1
     if suffix == ".pgm" and not grey:
         raise ImageError("a .pgm file holds grey, and the picture has colours; name it .ppm.")
-    if suffix == ".pbm" and not (grey and np.isin(picture.pixels, (0, 255)).all()):
+    bits = grey and scale == 1 and np.isin(picture.pixels, (0, 255)).all()
+    if suffix == ".pbm" and not bits:
         raise ImageError("a .pbm file holds black and white alone; name it .pgm or .ppm.")
 
 
