@@ -8,19 +8,22 @@ import resource
 import shutil
 import struct
 import tempfile
+import warnings
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pictures import SRGB, WRITABLE, camera_exif, photo, random_pixels, refusal, save, smooth_pixels
+from pictures import SRGB, camera_exif, photo, random_pixels, refusal, save, smooth_pixels
 from PIL import Image
 
 from zoo.errors import ImageError
 from zoo.pictures.files import find_images, read_image, write_image
-from zoo.pictures.formats import FORMATS
+from zoo.pictures.formats import WRITABLE
 from zoo.pictures.picture import Picture
+from zoo.pictures.pillow import from_pil
 
 
 def test_files_that_are_no_pictures(tmp_path: Path) -> None:
@@ -108,16 +111,38 @@ def test_a_huge_header_is_refused_before_anything_is_decoded(tmp_path: Path, nam
 
 
 def test_max_pixels_replaces_pils_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in FORMATS:
+    names = [*WRITABLE, "GIF"]
+    for name in names:
         file = tmp_path / f"a.{name.lower()}"
         Image.new("RGB", (30, 20)).save(file, name)
         assert "max_pixels" in refusal(file, max_pixels=599)
         assert read_image(file, max_pixels=600).pixels.shape == (20, 30, 3)
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # refuses from 200 on
-    for name in ("JPEG", "PNG", "BMP", "GIF", "PPM"):
-        assert read_image(tmp_path / f"a.{name.lower()}").pixels.shape == (20, 30, 3)
-    assert "MAX_IMAGE_PIXELS" in refusal(tmp_path / "a.tiff")  # the decoder itself asks
+    for limit in (100, 500):  # PIL refuses from twice the limit on, and warns from the limit on
+        monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for name in names:
+                assert read_image(tmp_path / f"a.{name.lower()}").pixels.shape == (20, 30, 3)
+        assert limit == Image.MAX_IMAGE_PIXELS
+
+
+def test_pils_limit_comes_back_after_reading_in_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    files = [save(Image.new("RGB", (30, 20 + n)), tmp_path / f"{n}.tif") for n in range(40)]
+    (tmp_path / "0.tif").write_bytes(b"II*\0 damaged")
+    with ThreadPoolExecutor(8) as pool:
+        heights = list(pool.map(lambda file: height_of(file), files))
+    assert heights == [None, *range(21, 60)]
     assert Image.MAX_IMAGE_PIXELS == 100
+
+
+def height_of(file: Path) -> int | None:
+    try:
+        return read_image(file).pixels.shape[0]
+    except ImageError:
+        return None
 
 
 @pytest.mark.parametrize("name", ["GIF", "PNG", "WEBP", "TIFF"])
@@ -143,8 +168,10 @@ def test_the_main_picture_of_a_multi_picture_jpeg(tmp_path: Path) -> None:
 
 
 def test_32_bit_pixels_are_refused(tmp_path: Path) -> None:
-    floats = save(Image.new("F", (3, 2), 0.5), tmp_path / "f.tif")
+    floats = save(Image.new("F", (3, 2), 1.5), tmp_path / "f.tif")
     assert "32-bit float" in refusal(floats)
+    with pytest.raises(ImageError, match="32-bit float"):
+        from_pil(Image.new("F", (3, 2), 0.5))
     integers = save(Image.new("I", (3, 2), 70000), tmp_path / "i.tif")
     assert "32-bit" in refusal(integers)
     assert "32-bit" in refusal(save(Image.new("I", (3, 2), -1), tmp_path / "n.tif"))

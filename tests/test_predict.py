@@ -308,3 +308,23 @@ def test_progress_ends_at_one(net):
         assert shares == sorted(shares)
         assert len(shares) == 8
         assert shares[-1] == 1
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_grey_stored_as_rgb_stays_grey(net, dtype):
+    full = np.iinfo(dtype).max
+    grey = np.random.default_rng(0).integers(0, full, (9, 11, 1)).astype(dtype)
+    rgb = grey.repeat(3, axis=2)
+    alpha = np.full((9, 11), full, dtype)
+    upscaler = Upscaler(net, tile=4)
+    results = [
+        upscaler.array(rgb),
+        upscaler.array(np.dstack([rgb, alpha]))[..., :3],
+        upscaler.picture(Picture(rgb, alpha)).pixels,
+        to_pixels(upscaler.tensor(to_tensor(rgb)), dtype),
+    ]
+    for result in results:
+        np.testing.assert_array_equal(result, upscaler.array(grey).repeat(3, axis=2))
+    rgb[4, 4, 2] ^= 1  # one pixel with a colour: then it is a colour photograph
+    red, _, blue = upscaler.array(rgb).transpose(2, 0, 1)
+    assert (red != blue).any()

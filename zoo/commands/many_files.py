@@ -80,7 +80,8 @@ class Outputs:
     def target(self, source: Path, relative: Path, format: str) -> tuple[Path, str]:
         """Return the path and the format of the result of a source in `format`.
 
-        Formats that zoo only reads become PNG. The folder of the result is created.
+        Formats that zoo only reads become PNG, *.pbm becomes *.pgm. The folder of the result is
+        created.
         Raises ImageError if the file is the source itself, or the result of another source.
         """
         format = self.format or (format if FORMATS[format].writable else "PNG")
@@ -89,6 +90,8 @@ class Outputs:
         if named != format:
             stem = target.stem if named else target.name
             target = target.with_name(stem + FORMATS[format].suffixes[0])
+        elif target.suffix.lower() == ".pbm":  # black and white alone; results have greys
+            target = target.with_suffix(".pgm")
         first = self._taken.setdefault(target, source)
         if first != source:
             raise ImageError(f"{source}: its result would replace that of {first}, {target}.")

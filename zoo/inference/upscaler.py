@@ -70,7 +70,9 @@ class Upscaler:
         self.tta = tta
 
     def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
-        """Enlarge a picture; its profile, EXIF, dtype, channels and format are kept.
+        """Enlarge a picture; its profile, metadata, dtype, channels and format are kept.
+
+        RGB whose channels are equal, a grey photograph stored as RGB, stays so.
 
         The network enlarges alpha too, as a grey picture, so that the edge of a cutout is as sharp
         as its contents. Alpha is clamped to the range of its neighbourhood, so that opaque areas
@@ -111,7 +113,8 @@ class Upscaler:
         return result if tensor.ndim == 4 else result[0]
 
     def _planes(self, source: Tensor, target: Tensor, progress: Progress | None) -> None:
-        """Enlarge `[C, H, W]` into `[C, scale·H, scale·W]`."""
+        """Enlarge `[C, H, W]` into `[C, scale·H, scale·W]`; equal channels stay equal."""
+        source = source[:1] if (source == source[:1]).all() else source
 
         def read(rows: slice, columns: slice) -> Tensor:
             return source[:, rows, columns].float()
@@ -126,6 +129,8 @@ class Upscaler:
         """Enlarge `[H, W, C]`; only one tile at a time is float, for a result can be gigabytes."""
         height, width, channels = pixels.shape
         result = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
+        if all((row == row[:, :1]).all() for row in pixels):
+            pixels = pixels[..., :1]  # colours come from colours alone
 
         def read(rows: slice, columns: slice) -> Tensor:
             return to_tensor(pixels[rows, columns])

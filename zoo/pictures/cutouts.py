@@ -8,6 +8,7 @@ from typing import Literal, cast, get_args
 import numpy as np
 
 from zoo.errors import InputError, did_you_mean
+from zoo.pictures.formats import FORMATS, WRITABLE
 from zoo.pictures.picture import Array, Picture, fill_transparent
 
 Kind = Literal["mask", "overlay", "cutout"]
@@ -31,8 +32,8 @@ def formats_of(kind: Kind) -> tuple[str, ...]:
     The result is () for an overlay, which any format can hold.
     """
     if kind == "mask":
-        return ("PNG", "TIFF", "BMP", "PPM")
-    return ("PNG", "WEBP", "TIFF") if kind == "cutout" else ()
+        return tuple(name for name in WRITABLE if FORMATS[name].lossless)
+    return tuple(name for name in WRITABLE if FORMATS[name].alpha) if kind == "cutout" else ()
 
 
 def format_for(kind: Kind, format: str) -> str:

@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any
 
 import numpy as np
-from PIL import Image, ImageFile
 
 from zoo.errors import DataError, ImageError, InputError, ZooError, did_you_mean
 from zoo.pictures.formats import FORMATS, SUFFIXES, check_format
 from zoo.pictures.picture import Array, Picture
-from zoo.pictures.pillow import from_pil, is_deep, to_pil
-from zoo.pictures.sixteen_bit import read_deep, write_deep
+from zoo.pictures.reading import read_picture
+from zoo.pictures.writing import check_suffix, write_picture
 from zoo.store.atomic import obstacle, replacing
 
 DEFAULT_MAX_PIXELS = 200_000_000  # the largest phone cameras have 200 megapixels
@@ -65,40 +62,24 @@ def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:
 
 
 def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
-    """Read an image file into an upright Picture with its colour profile, EXIF and transparency.
+    """Read an image file into an upright Picture with all that the file tells.
 
-    Reads JPEG, PNG, WebP, TIFF, BMP, GIF and PPM, recognised by content, not by name.
+    Reads the formats of `zoo.pictures.formats.FORMATS`, recognised by content, not by name.
     max_pixels: largest width × height, checked in the header before decoding. It replaces PIL's
-        own limit, which PIL still applies to WebP and TIFF of more than 179 megapixels.
+        own limit, which is suspended while zoo reads.
 
     Raises ImageError, which names the file, if it is missing, unreadable, damaged, no picture, too
-    large, an animation or has several pages; MissingDependencyError if it has 16 bits a channel in
-    colour or with alpha and pyvips is missing.
+    large, an animation or has several pages; MissingDependencyError if a package is missing that
+    its format, or 16 bits a channel in colour or with alpha, need.
     """
     path = Path(path)
     try:
         with path.open("rb") as stream:
-            image = _open(stream)
-            width, height = image.size
-            if width * height > max_pixels:
-                raise ImageError(
-                    f"the picture has {width:,} × {height:,} pixels, more than the limit of "
-                    f"{max_pixels:,}; raise max_pixels (--max-pixels) if you trust the file."
-                )
-            if getattr(image, "is_animated", False) and image.format != "MPO":
-                raise ImageError(
-                    "the file holds several frames or pages, and zoo takes single pictures; "
-                    "save the one you want as a file of its own."
-                )
-            return read_deep(path, image) if is_deep(image) else from_pil(image)
+            return read_picture(stream, path, max_pixels=max_pixels)
     except ZooError as error:
         raise type(error)(f"{path}: {error}") from error
     except FileNotFoundError as error:
         raise ImageError(f"{path}: there is no such file.{_nearest(path)}") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(
-            f"{path}: it is larger than PIL opens; set PIL.Image.MAX_IMAGE_PIXELS = None."
-        ) from error
     except MemoryError as error:
         raise ImageError(f"{path}: it doesn't fit into memory.") from error
     except Exception as error:  # a damaged file makes decoders raise almost anything
@@ -142,6 +123,7 @@ def check_output(
     path = Path(path)
     try:
         check_format(picture, scale=scale)
+        check_suffix(picture, path, scale=scale)
         if reason := obstacle(path, overwrite=overwrite):
             raise ImageError(reason)
     except ZooError as error:
@@ -159,10 +141,11 @@ def write_image(
 ) -> None:
     """Write a picture as `picture.format`; the file appears complete or not at all.
 
-    quality: 1..100, for JPEG (4:4:4 chroma) and WebP; the other formats are lossless.
-    ICC profile, EXIF, alpha and 16 bits are kept, and a format that can't hold one of them is
-    refused. Two losses are accepted: BMP and PPM drop EXIF, and formats without alpha drop a fully
-    opaque alpha plane. The folder must exist.
+    quality: 1..100, for JPEG and AVIF (4:4:4 chroma) and WebP; the other formats are lossless, and
+        so is a WebP file that was.
+    Profile, alpha and 16 bits are kept; a format that can't hold one of them is refused, but a
+    fully opaque alpha plane is dropped. EXIF, XMP, resolution and texts are kept where the format
+    can hold them, see `Format.keeps`, and dropped elsewhere. The folder must exist.
 
     Raises InputError for another quality, what `check_output` raises, and ImageError if writing
     fails.
@@ -173,43 +156,11 @@ def write_image(
     check_output(picture, path, overwrite=overwrite)
     try:
         with replacing(path) as part:
-            _encode(picture, part, quality)
+            write_picture(picture, part, quality=quality)
     except ZooError:
         raise
     except Exception as error:
         raise ImageError(f"{path}: the file can't be written ({_text(error)}).") from error
-
-
-def _open(stream: IO[bytes]) -> ImageFile.ImageFile:
-    """Read an image's header, without the process-wide size limit of PIL.Image.open."""
-    Image.init()
-    start = stream.read(16)
-    if not start:
-        raise ImageError("the file is empty.")
-    for name in FORMATS:
-        factory, accepts = Image.OPEN[name]
-        if accepts is not None and accepts(start) is True:
-            stream.seek(0)
-            return factory(stream, "")
-    raise ImageError(f"the file is no picture that zoo reads ({', '.join(FORMATS)}).")
-
-
-def _encode(picture: Picture, path: Path, quality: int) -> None:
-    known = FORMATS[picture.format]
-    if not known.alpha:
-        picture = replace(picture, alpha=None)
-    colour_or_alpha = picture.pixels.shape[2] == 3 or picture.alpha is not None
-    if picture.pixels.dtype == np.uint16 and colour_or_alpha:
-        write_deep(picture, path)
-        return
-    options: dict[str, Any] = {"quality": quality} if picture.format in ("JPEG", "WEBP") else {}
-    if picture.format == "JPEG":
-        options["subsampling"] = "4:4:4"
-    if picture.exif:
-        options["exif"] = picture.exif
-    if picture.icc_profile:
-        options["icc_profile"] = picture.icc_profile
-    to_pil(picture).save(path, format=picture.format, **options)
 
 
 def _nearest(path: Path) -> str:

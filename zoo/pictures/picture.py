@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from zoo.errors import InputError
+from zoo.pictures.metadata import NOTHING, Metadata
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -21,9 +22,11 @@ class Picture:
     pixels: `[H, W, C]`, C = 1 (grey) or 3 (RGB), uint8 or uint16, full range. In pictures that zoo
         reads, fully transparent pixels have the colour of their visible neighbourhood.
     alpha: `[H, W]` of the same dtype, 0 = transparent, not premultiplied; or None.
-    icc_profile: the colour profile of the pixels; None means sRGB.
-    exif: an EXIF block without an orientation, which has been applied; or None.
+    icc_profile: the colour profile of the pixels; None means sRGB, or `metadata.colour`.
+    exif: an EXIF block as in a JPEG, or None. Its orientation, which has been applied, says 1; all
+        else is as it was in the file.
     format: the file format for reading and writing: "JPEG", "PNG", "WEBP", "TIFF", ...
+    metadata: what else the file tells: resolution, XMP, texts, ...
 
     Raises InputError for arrays of another shape or dtype.
     """
@@ -33,6 +36,7 @@ class Picture:
     icc_profile: bytes | None = None
     exif: bytes | None = None
     format: str = "PNG"
+    metadata: Metadata = NOTHING
 
     def __post_init__(self) -> None:
         _check_pixels(self.pixels)

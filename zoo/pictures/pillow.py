@@ -1,89 +1,103 @@
-"""Convert PIL images of any mode to Pictures and back, with orientation, profile, EXIF, alpha."""
+"""Convert PIL images of any mode to Pictures and back, with all that they tell."""
 
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, TiffImagePlugin
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from zoo.errors import ImageError
+from zoo.pictures.colour import profile_of
+from zoo.pictures.header import Header, read_header
 from zoo.pictures.picture import Array, Picture, fill_transparent
-
-# The EXIF entries that describe the photograph. Those that describe the layout of the file it came
-# from (size, strips, orientation) would contradict the file that is written.
-_DESCRIPTIVE_TAGS = {
-    *(0x010E, 0x010F, 0x0110, 0x0131, 0x0132),  # description, make, model, software, date
-    *(0x013B, 0x013C, 0x8298, 0x4746, 0x4749),  # artist, computer, copyright, rating, its percent
-    *(0x011A, 0x011B, 0x0128),  # resolution in x and y, its unit
-    *(0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F),  # Windows: title, comment, author, keywords, subject
-}
-_STALE_EXIF = (ExifTags.Base.ExifImageWidth, ExifTags.Base.ExifImageHeight)
 
 
 def from_pil(image: Image.Image) -> Picture:
-    """Convert a PIL image of any mode to an upright Picture with its profile, EXIF and alpha.
+    """Convert a PIL image of any mode to an upright Picture with all that its file tells.
 
     Modes 1, L and LA become grey uint8; I;16, and I with values in 0..65535, grey uint16; CMYK, by
     its embedded profile, and LAB become sRGB uint8; all others (P, YCbCr, HSV, ...) RGB uint8.
-    Raises ImageError for other 32-bit pixels, and for a file whose colours have more than 8 bits a
-    channel, because PIL would reduce them to 8.
+    Raises ImageError for an image without pixels, for other 32-bit pixels, and for a file whose
+    colours have more than 8 bits a channel, because PIL would reduce them to 8.
     """
+    if 0 in image.size:
+        raise ImageError(f"the picture has no pixels: it is {image.width} × {image.height}.")
     if is_deep(image):
         raise ImageError(
             "PIL would cut this picture's colours to 8 bits a channel: pass the path of its file."
         )
-    image.load()  # before its EXIF is read: a TIFF applies its orientation while loading
-    profile = image.info.get("icc_profile")
+    stream = getattr(image, "fp", None)  # None once the image is loaded
+    return decode(image, read_header(image, None if stream is None or stream.closed else stream))
+
+
+def decode(image: Image.Image, header: Header) -> Picture:
+    """Load a PIL image and return it as an upright Picture."""
+    image.load()
+    if image.format == "TIFF":  # which applies its orientation while it loads
+        header = replace(header, orientation=1)
     if image.mode.startswith("I"):
         pixels, alpha = _grey16(image)
     elif image.mode in ("CMYK", "LAB"):
-        pixels, alpha, profile = np.asarray(_to_srgb(image)), None, None
+        pixels, alpha = np.asarray(_to_srgb(image)), None
+        header = replace(header, profile=None)
     else:
         pixels, alpha = _colour8(image)
-    return compose(pixels, alpha, image, profile)
+    return compose(pixels, alpha, header, image.format or "PNG")
 
 
-def compose(pixels: Array, alpha: Array | None, source: Image.Image, profile: Any) -> Picture:
-    """Return a Picture of decoded planes, turned upright, with the metadata of `source`.
+def compose(pixels: Array, alpha: Array | None, header: Header, format: str) -> Picture:
+    """Return a Picture of decoded planes, turned upright, with what its header tells.
 
     pixels: `[H, W, C]`; alpha: `[H, W]` or None.
     """
-    orientation, exif = _read_exif(source)
-    pixels = _turn(pixels, orientation)
+    pixels = _turn(pixels, header.orientation)
     if alpha is not None:
-        alpha = _turn(alpha, orientation)
+        alpha = _turn(alpha, header.orientation)
         pixels = fill_transparent(pixels, alpha)
-    kind = "JPEG" if source.format == "MPO" else source.format or "PNG"
-    return Picture(pixels, alpha, profile or None, exif, kind)
+    format = "JPEG" if format == "MPO" else format
+    return Picture(pixels, alpha, header.profile, header.exif, format, header.metadata)
 
 
 def check_pil(picture: Picture) -> None:
-    """Raise ImageError for 16 bits a channel in colour or with alpha: PIL has no such mode."""
+    """Raise ImageError if `to_pil` would refuse the picture."""
     deep = picture.pixels.dtype == np.uint16
     if deep and (picture.pixels.shape[2] > 1 or picture.alpha is not None):
         raise ImageError(
             "PIL has no mode for 16 bits a channel in colour or with transparency; `zoo upscale`"
             " writes them to a file, and zoo.upscale takes a uint16 array."
         )
+    profile_of(picture)
 
 
 def to_pil(picture: Picture) -> Image.Image:
-    """Return a PIL image of mode L, LA, RGB, RGBA or I;16, with profile and EXIF in its `info`.
+    """Return a PIL image of mode L, LA, RGB, RGBA or I;16, with what it tells in its `info`.
 
-    Raises ImageError for 16 bits a channel in colour or with alpha: PIL has no such mode.
+    Raises ImageError for 16 bits a channel in colour or with alpha, for which PIL has no mode, and
+    for high dynamic range, for which there is no profile.
     """
     check_pil(picture)
+    image = bare_image(picture)
+    more = picture.metadata
+    told = {
+        "icc_profile": profile_of(picture),
+        "exif": picture.exif,
+        "xmp": more.xmp,
+        "dpi": more.dpi,
+        "comment": more.comment,
+    }
+    image.info.update({name: value for name, value in told.items() if value})
+    return image
+
+
+def bare_image(picture: Picture) -> Image.Image:
+    """Return the pixels and alpha of a picture that `check_pil` accepts as a PIL image."""
     planes = picture.pixels
     if picture.alpha is not None:
         planes = np.concatenate([planes, picture.alpha[..., None]], axis=2)
-    image = Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes)
-    if picture.icc_profile:
-        image.info["icc_profile"] = picture.icc_profile
-    if picture.exif:
-        image.info["exif"] = picture.exif
-    return image
+    return Image.fromarray(planes[..., 0] if planes.shape[2] == 1 else planes)
 
 
 def is_deep(image: Image.Image) -> bool:
@@ -154,24 +168,3 @@ def _turn(plane: Array, orientation: int) -> Array:
     if orientation in (3, 4, 7, 8):
         plane = plane[::-1]
     return np.ascontiguousarray(plane)
-
-
-def _read_exif(image: Image.Image) -> tuple[int, bytes | None]:
-    """Return the orientation, and the EXIF block without entries on the source file's layout."""
-    orientation = 1
-    try:
-        exif = image.getexif()
-        orientation = exif.get(ExifTags.Base.Orientation, 1)
-        kept = Image.Exif()
-        kept.endian = exif.endian  # maker notes often use the same byte order
-        for tag in _DESCRIPTIVE_TAGS.intersection(exif):
-            kept[tag] = exif[tag]
-        for group in (ExifTags.IFD.Exif, ExifTags.IFD.GPSInfo):
-            entries = {k: v for k, v in exif.get_ifd(group).items() if k not in _STALE_EXIF}
-            if ExifTags.IFD.Interop in entries:
-                entries[ExifTags.IFD.Interop] = exif.get_ifd(ExifTags.IFD.Interop)
-            if entries:
-                kept[group] = entries
-        return orientation, kept.tobytes() if len(kept) else None
-    except Exception:  # a damaged EXIF block is common, and no reason to refuse the photograph
-        return orientation, None
