@@ -182,17 +182,9 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for other programs: zoo export srresnet_x4 -o srresnet_x4.onnx"""
-    from zoo.create import load_model
-    from zoo.export import export_model
+    from zoo.commands.export import export_file
 
-    net = load_model(model)
-    error = export_model(net, out, overwrite=overwrite)
-    megabytes = out.stat().st_size / 1e6
-    console.print(
-        f"{net.source} → {out} ({megabytes:.1f} MB); results differ by {error:.1g} at most",
-        markup=False,
-        highlight=False,
-    )
+    console.print(export_file(model, out, overwrite=overwrite), markup=False, highlight=False)
 
 
 @app.command()
