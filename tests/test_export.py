@@ -146,9 +146,9 @@ def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        (lambda net: net.half(), True),  # the file's own precision
+        (lambda net: net.double(), True),
         (lambda net: net.to(memory_format=torch.channels_last), True),
-        (lambda net: net.bfloat16(), False),
+        (lambda net: net.half(), False),  # the file's mean and std are fp32
         (lambda net: net.head.weight.data.mul_(0.9), False),
         (lambda net: net.mean.add_(1e-4), False),  # a buffer
         (lambda net: net.load_state_dict(zoo.create_model("srresnet_x2").state_dict()), False),
@@ -262,8 +262,12 @@ def test_encoders_are_exported_for_their_sizes_or_refused(
     try:
         done = export(net, file)
     except ExportError as error:
-        assert re.search(r"resnet34 work, and zoo\.save_model", str(error))
-        assert not re.search(r"\n|\x1b|\.part", str(error))
+        said = str(error)
+    else:
+        said = ""
+    if said:
+        assert re.search(r"resnet34 work, and zoo\.save_model", said)
+        assert not re.search(r"\n|\x1b|\.part", said)
         return
     compute = opened(file)
     for side in (32, 33, 64, 65, 255, 256, 257, 300, 513):

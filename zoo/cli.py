@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -25,12 +26,18 @@ app = typer.Typer(
 console = Console(soft_wrap=True)
 
 # Arguments and options that several commands share.
-Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")]
+Inputs = Annotated[
+    list[Path], typer.Argument(metavar="IN...", help="Pictures and folders; - for standard input.")
+]
 Out = Annotated[
-    str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
+    str,
+    typer.Option("--out", "-o", help="A folder; for a single picture a file, or - for stdout."),
 ]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out pictures whose result exists.")
+]
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
 ]
@@ -45,6 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with status 0, 1 for a failure or 2 for a wrong call."""
     # Layers allocate hundreds of megabytes, which is faster in huge pages.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    for stream in (sys.stdout, sys.stderr):  # of an encoding that lacks a sign of ours, say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments)
     except ZooError as error:
@@ -108,6 +118,7 @@ def upscale(
     ] = None,
     quality: Quality = 95,
     overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Enlarge pictures: zoo upscale holiday/ -o big/"""
@@ -124,6 +135,7 @@ def upscale(
         format=format,
         quality=quality,
         overwrite=overwrite,
+        skip_existing=skip_existing,
         max_pixels=max_pixels,
     )
     raise typer.Exit(status)
@@ -149,6 +161,7 @@ def segment(
     ] = None,
     quality: Quality = 95,
     overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout"""
@@ -167,6 +180,7 @@ def segment(
         format=format,
         quality=quality,
         overwrite=overwrite,
+        skip_existing=skip_existing,
         max_pixels=max_pixels,
     )
     raise typer.Exit(status)
