@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,58 @@ def test_info(weights: Path) -> None:
         assert sha256_of(weights) in text
     assert "No weights" in run("info", "srresnet_lesson_x2").stdout
     assert run("info", "tiny_for_cil").status == 2
+
+
+def test_info_of_a_folder(tiny_upscaler: Path, tmp_path: Path) -> None:
+    result = run("info", tiny_upscaler)
+    assert result.status == 0, result.stderr
+    for part in ("srresnet_x2  super-resolution", "width=8", "depth=1", "Nothing is recorded"):
+        assert part in result.stdout
+    assert "training data  " not in result.stdout
+    same = zoo.save_model(zoo.load_model("srresnet_x2.perceptual"), tmp_path / "same")
+    said = " ".join(run("info", same).stdout.split())
+    assert "The weights are those of srresnet_x2.perceptual" in said
+    assert zoo.get_weights("srresnet_x2.perceptual").sha256 in said
+    changed = zoo.load_model("srresnet_x2.perceptual")
+    changed.head.bias.data[0] += 1
+    said = run("info", zoo.save_model(changed, tmp_path / "changed")).stdout
+    assert "Nothing is recorded" in said
+    assert "CC BY-NC-SA" not in said
+    for name in (tmp_path / "none", tmp_path):
+        result = run("info", name)
+        assert result.status == 1
+        assert "There is no config.json" in result.stderr
+
+
+@pytest.mark.parametrize("name", [w for m in zoo.list_models() for w in zoo.list_weights(m)])
+def test_info_says_what_weights_are_for_and_what_they_do_badly(name: str) -> None:
+    meta = zoo.get_weights(name).meta
+    said = " ".join(run("info", name).stdout.split())
+    assert f"intended use {meta.use}" in said
+    assert f"limits {meta.limits}" in said
+    known = ("noise", "JPEG") if name.startswith("srresnet") else ("cars alone|car alone",)
+    assert all(re.search(word, meta.limits) for word in known)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("upscale", "a.png", "-o", "b.png", "-m", "perceptual"), "srresnet_x2.perceptual or sr"),
+        (("segment", "a.png", "-o", "b.png", "-m", "carvana"), "simple_up34.carvana or unet34.c"),
+        (("info", "psnr"), "srresnet_x2.psnr or srresnet_x4.psnr"),
+        (("upscale", "a.png", "-o", "b.png", "-m", "srresnet_lesson_x2"), "has no weights"),
+        (("export", "srresnet_lesson_x2", "-o", "b.pt2"), "pretrained=False"),
+    ],
+)
+def test_hints_send_people_on(
+    call: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photograph().save("a.png")
+    result = run(*call)
+    assert result.status == 2
+    assert said in result.stderr
+    assert files(tmp_path) == {"a.png"}
 
 
 def test_verify(weights: Path) -> None:

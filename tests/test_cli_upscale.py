@@ -138,15 +138,16 @@ def test_existing_files_stay(tiny_upscaler: Path, tmp_path: Path) -> None:
     assert Image.open(out / "a.png").size == (24, 18)
 
 
+@pytest.mark.parametrize("option", [("--skip-existing",), ()])
 def test_an_interrupted_folder_goes_on(
-    tiny_upscaler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny_upscaler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
 ) -> None:
     folder, out = tmp_path / "in", tmp_path / "out"
     (folder / "sub").mkdir(parents=True)
     photograph().save(folder / "a.png")
     photograph().save(folder / "sub" / "b.jpg")
     photograph().save(folder / "c.jpg", format="PNG")  # its result is c.png
-    call = ("upscale", folder, "-o", out, "-m", tiny_upscaler, "--skip-existing")
+    call = ("upscale", folder, "-o", out, "-m", tiny_upscaler, *option)
     first = run(*call)
     assert (first.status, "present" in first.stdout) == (0, False)
     before = {name: (out / name).stat().st_mtime_ns for name in files(out)}

@@ -36,7 +36,8 @@ Out = Annotated[
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
 SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Leave out pictures whose result exists.")
+    bool,
+    typer.Option("--skip-existing", help="Leave out named pictures, too, whose result exists."),
 ]
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
@@ -91,9 +92,11 @@ def list_(
 
 @app.command()
 def info(
-    name: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or model.tag.")],
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model, model.tag, a saved folder or hf-hub:….")
+    ],
 ) -> None:
-    """Show a model and its weights: what for, data, licence, metrics."""
+    """Show a model and its weights: what for, limits, data, licence, metrics."""
     from zoo.commands.catalogue import description
 
     for part in description(name):
@@ -164,7 +167,10 @@ def segment(
     skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout"""
+    """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout
+
+    The zoo's weights know cars only: `zoo info dynamic_unet`. Train others for other objects.
+    """
     from zoo.commands.segment import segment_files
 
     status = segment_files(

@@ -120,7 +120,7 @@ class _Batch:
         out = "the standard output" if self.outputs.is_stream else self.outputs.out
         seconds = _duration(time.monotonic() - start)
         parts = [f"{finished} of {len(files)} {self.job.done} into {out} in {seconds}"]
-        parts += [f"{present} present already"] if present else []
+        parts += [f"{present} present already (--overwrite replaces)"] if present else []
         parts += [self.sources.left_out] if self.sources.left_out else []
         parts += [f"{failed} failed"] if failed else []
         parts += ["interrupted"] if interrupted else []
@@ -131,7 +131,7 @@ class _Batch:
     def _is_present(self, source: Path, relative: Path) -> bool:
         """Whether a result is there already, judged by the source's name; files appear whole."""
         format = SUFFIXES.get(source.suffix.lower())
-        if not self.outputs.skip_existing or self.stream is not None or format is None:
+        if not self.outputs.skips(source) or self.stream is not None or format is None:
             return False
         return self.outputs.target(source, relative, self.job.format(format))[0].exists()
 
@@ -142,7 +142,7 @@ class _Batch:
             wanted, outputs = self.job.format(picture.format), self.outputs
             if self.stream is None:
                 target, format = outputs.target(source, relative, wanted)
-                if outputs.skip_existing and target.exists():
+                if outputs.skips(source) and target.exists():
                     return False
             else:
                 folder, format = tempfile.TemporaryDirectory(), outputs.format_of(wanted)

@@ -32,7 +32,7 @@ class Outputs:
         the standard output.
     format: as users write it ("jpg"); None keeps the format of each source.
     overwrite: replace files that exist.
-    skip_existing: leave out sources whose result exists.
+    skip_existing: leave out sources whose result exists; so are those of a folder without it.
 
     Raises InputError if both flags are set, if `out` names a file of another format or one file
     for several inputs, and for a terminal as "-"; ImageError for a file that exists, for a folder
@@ -74,6 +74,13 @@ class Outputs:
         self._taken: dict[Path, Path] = {}
         if not self.is_stream:
             self._check_place()
+
+    def skips(self, source: Path) -> bool:
+        """Return whether a source is left out if its result exists, rather than refused.
+
+        A folder so goes on where it was interrupted.
+        """
+        return self.skip_existing or (not self.overwrite and source not in self.inputs)
 
     def format_of(self, format: str) -> str:
         """Return the format of the result of a source in `format`; PNG if zoo only reads that."""
