@@ -93,7 +93,7 @@ def test_info_of_a_folder(tiny_upscaler: Path, tmp_path: Path) -> None:
     same = zoo.save_model(zoo.load_model("srresnet_x2.perceptual"), tmp_path / "same")
     said = " ".join(run("info", same).stdout.split())
     assert "The weights are those of srresnet_x2.perceptual" in said
-    assert zoo.get_weights("srresnet_x2.perceptual").sha256 in said
+    assert zoo.get_weights("srresnet_x2.perceptual").sha256 in said.replace(" ", "")
     changed = zoo.load_model("srresnet_x2.perceptual")
     changed.head.bias.data[0] += 1
     said = run("info", zoo.save_model(changed, tmp_path / "changed")).stdout
@@ -202,6 +202,19 @@ def test_verify_measures_masks_at_the_size_of_the_weights(
     figures = evaluate(segmenter.logits, list_pairs(cars)[:63], size=32)
     for metric in ("accuracy@32", "dice@32", "dice_pooled@32"):
         assert f"{metric} {figures[metric]:.5f}" in " ".join(result.stdout.split())
+    assert "native" not in result.stdout
+    result = run("verify", "tiny_masks.one", "--data", cars, "--native", cars)
+    assert result.status == 0, result.stdout
+    native = evaluate(segmenter.logits, list_pairs(cars)[:63], size=None)
+    figure = f"validation-native dice@native {native['dice@native']:.5f}"
+    assert figure in " ".join(result.stdout.split())
+    (tmp_path / "others").mkdir()
+    others = write_cars(tmp_path / "others", cars=1, views=1)
+    for file in [*others.rglob("*.jpg"), *others.rglob("*.gif")]:
+        file.rename(file.with_name(file.name.replace("000000000000", "ffffffffffff")))
+    result = run("verify", "tiny_masks.one", "--data", cars, "--native", others)
+    assert result.status == 1
+    assert "has no image of a validation car" in result.stdout
 
 
 def test_verify_goes_on_without_the_data_of_one_task(weights: Path) -> None:

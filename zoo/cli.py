@@ -217,11 +217,14 @@ def verify(
         typer.Option(help="Folder of benchmark sets, or of Carvana: measure on it, too."),
     ] = None,
     sets: Annotated[list[str], typer.Option(help="Benchmark sets to measure on.")] = ["Set5"],  # noqa: B006
+    native: Annotated[
+        Path | None, typer.Option(help="Folder of Carvana's validation cars at full size.")
+    ] = None,
 ) -> None:
     """Check the sha256 of weights, load them, and with --data measure what is published of them."""
     from zoo.commands.verify import run
 
-    raise typer.Exit(run(name, data, sets, console))
+    raise typer.Exit(run(name, data, sets, native, console))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -38,7 +38,7 @@ class Job:
     like: from a picture to one that needs of a file what the result needs, for checks before work.
     scale: factor by which the result is larger.
     memory_option: the command's option that saves memory, if there is one.
-    hints: sentences on the results that follow the summary; `work` appends to them.
+    hints: returns sentences on the results, which follow the summary.
     """
 
     work: Callable[[Picture, Report], Picture]
@@ -47,7 +47,7 @@ class Job:
     like: Callable[[Picture], Picture] = lambda picture: picture
     scale: int = 1
     memory_option: str = ""
-    hints: list[str] = field(default_factory=list)
+    hints: Callable[[], list[str]] = list
 
 
 def run(
@@ -124,7 +124,7 @@ class _Batch:
         parts += [self.sources.left_out] if self.sources.left_out else []
         parts += [f"{failed} failed"] if failed else []
         parts += ["interrupted"] if interrupted else []
-        for text in (", ".join(parts) + ".", *self.job.hints):
+        for text in (", ".join(parts) + ".", *self.job.hints()):
             stdout.print(text, markup=False, highlight=False)
         return _INTERRUPTED if interrupted else int(failed > 0)
 

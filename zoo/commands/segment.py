@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from zoo.commands.inputs import Sources
 from zoo.commands.many_files import Job, Report, run
@@ -15,6 +16,14 @@ from zoo.errors import InputError
 from zoo.inference.segmenter import Segmenter
 from zoo.pictures.cutouts import Kind, check_kind, format_for
 from zoo.pictures.picture import Picture
+
+# Share of pixels between 0.1 and 0.9. In 60 photographs of Carvana dynamic_unet had 0.006 to 0.020
+# of them (unet34, in 32: to 0.026), in 90 photographs of BSDS500, CID22 and others 0.028 to 0.80.
+_UNSURE = 0.027
+_HINT = (
+    "The network is unsure of {count} of them: it found nothing, or much is neither object nor "
+    "background. `zoo info {model}` says which pictures it knows."
+)
 
 
 def segment_files(
@@ -47,8 +56,16 @@ def segment_files(
         model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
     )
 
+    unsure = 0
+
     def work(picture: Picture, report: Report) -> Picture:
-        return segmenter.picture(picture, wanted)
+        nonlocal unsure
+        logits = segmenter.logits(picture.pixels)
+        unsure += is_unsure(logits)
+        return segmenter.render(picture, logits, wanted)
+
+    def hints() -> list[str]:
+        return [_HINT.format(count=unsure, model=model)] if unsure else []
 
     job = Job(
         work,
@@ -56,8 +73,20 @@ def segment_files(
         format=partial(format_for, wanted),
         like=partial(_like_result, wanted),
         memory_option="--size",
+        hints=hints,
     )
     return run(sources, outputs, job, quality=quality, max_pixels=max_pixels)
+
+
+def is_unsure(logits: Tensor) -> bool:
+    """Return whether a network of one class gives logits `[1, H, W]` as for a picture unlike those
+    it knows: it finds nothing, or many pixels are neither object nor background.
+    """
+    if len(logits) != 1:
+        return False
+    probability = logits.sigmoid()
+    between = (probability > 0.1) & (probability < 0.9)
+    return bool(probability.max() <= 0.5) or float(between.float().mean()) > _UNSURE
 
 
 def _like_result(kind: Kind, picture: Picture) -> Picture:

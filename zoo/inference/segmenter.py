@@ -79,8 +79,11 @@ class Segmenter:
 
         Raises InputError for another kind, and for a mask of more than 256 classes.
         """
+        return self.render(picture, self.logits(picture.pixels), kind)
+
+    def render(self, picture: Picture, logits: Tensor, kind: Kind = "mask") -> Picture:
+        """Return what `picture` does, from the logits `[classes, H, W]` of the picture."""
         check_kind(kind)
-        logits = self.logits(picture.pixels)
         if kind == "cutout":
             return cut_out(picture, self._opacity(logits))
         if len(logits) > 256:
