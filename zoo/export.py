@@ -186,7 +186,8 @@ def _reason(error: BaseException) -> str:
     """Return the first line of the error from which the others follow, without escape codes."""
     while error.__cause__ is not None:
         error = error.__cause__
-    text = re.sub(r"\x1b\[[\d;]*m", "", str(error)).strip()
+    text = error.args[0] if isinstance(error, KeyError) and error.args else error  # else quoted
+    text = re.sub(r"\x1b\[[\d;]*m", "", str(text)).strip()
     line = text.partition("\n")[0].strip(" .:") or type(error).__name__
     line = re.sub(r"\S*\.part\.\w+", "the file", line)
     return line if len(line) <= _LINE else line[: _LINE - 1] + "…"
