@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cars import write_cars
 from commands import files, photograph, run
 from PIL import Image
 
 import zoo
+from zoo.commands.demo import _rgb8
 from zoo.inference.segmenter import Segmenter
+from zoo.pictures.picture import Picture
 from zoo.registry import WeightsMeta
 from zoo.seg.data.folders import list_pairs
 from zoo.seg.measure.evaluate import evaluate
@@ -241,6 +244,24 @@ def test_demo_of_samples(tiny_upscaler: Path, tmp_path: Path) -> None:
     )
     assert large.size == (2 * small.width, 2 * small.height)
     assert Image.open(tmp_path / "demo" / "comparison.png").width > 1000
+
+
+def test_the_demo_is_refused_before_its_work(
+    tiny_upscaler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("skimage")
+    monkeypatch.setattr(zoo.Upscaler, "array", lambda *_: pytest.fail("it ran"))
+    (tmp_path / "coffee_x2.png").write_text("dear")  # the last result of all
+    result = run("demo", "-o", tmp_path, "-m", tiny_upscaler)
+    assert result.status == 1
+    assert "coffee_x2.png: the file exists" in result.stderr
+    assert files(tmp_path) == {"coffee_x2.png"}
+
+
+def test_the_demo_rounds_16_bits() -> None:
+    levels = np.array([0, 128, 129, 255, 32768, 65406, 65407, 65535], np.uint16)
+    shown = _rgb8(Picture(levels[None, :, None]))
+    assert shown[0, :, 0].tolist() == [0, 0, 1, 1, 128, 254, 255, 255]
 
 
 def test_demo_of_own_pictures(tiny_upscaler: Path, tmp_path: Path) -> None:
