@@ -38,9 +38,9 @@ def trace(model: nn.Module, image: Tensor) -> ExportedProgram:
     image: an example with N > 1, and sides of more than one of the units to which the model pads:
         torch.export takes an example's single unit for a constant.
     """
-    free = Dim.DYNAMIC
-    with torch.no_grad():
-        return torch.export.export(model, (image,), dynamic_shapes=({0: free, 2: free, 3: free},))
+    shapes = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
+    with torch.no_grad():  # strict=True, the default before torch 2.8, knows fewer models
+        return torch.export.export(model, (image,), dynamic_shapes=shapes, strict=False)
 
 
 def sizes_of(program: ExportedProgram, image: Tensor, *, least: int) -> tuple[Sides, Sides]:
