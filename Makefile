@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 IMAGES ?=
 
-.PHONY: demo test test-all lint clean
+.PHONY: demo test test-all test-oldest lint clean
 
 demo: .venv/samples  ## Enlarge sample photographs, or IMAGES="a.jpg folder", into demo/
 	.venv/bin/python -m zoo.cli demo $(IMAGES) -o demo/ --overwrite
@@ -15,6 +15,9 @@ test: .venv/dev  ## The tests of a working day
 test-all: .venv/dev  ## The slow ones too
 	.venv/bin/python -m pytest -m ""
 
+test-oldest: .venv-oldest/dev  ## The tests with the oldest packages that pyproject.toml allows
+	.venv-oldest/bin/python -m pytest
+
 lint: .venv/dev  ## Style, types, and which way imports run
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
@@ -22,7 +25,7 @@ lint: .venv/dev  ## Style, types, and which way imports run
 	.venv/bin/lint-imports
 
 clean:
-	rm -rf .venv demo build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest demo build dist .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -34,4 +37,11 @@ clean:
 
 .venv/dev: pyproject.toml | .venv/bin/python
 	$(PIP_INSTALL) --editable ".[dev]"
+	touch $@
+
+.venv-oldest/dev: pyproject.toml
+	$(PYTHON) -m venv .venv-oldest
+	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
+	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest --resolution lowest-direct \
+		--editable ".[dev]"
 	touch $@

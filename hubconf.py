@@ -9,9 +9,9 @@ A folder with this repository, unpacked from an archive, does as well:
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import pathlib
-import re
 import sys
 import typing
 
@@ -26,13 +26,13 @@ dependencies = ["torch", "safetensors", "huggingface_hub"]
 def _check_package() -> None:
     """Raise ImportError if `import zoo` would give another package than the one in this folder.
 
-    An installed copy of the same version is not another package.
+    An installed copy of the same code is not another package.
     """
     imported = sys.modules.get("zoo")
     spec = imported.__spec__ if imported else importlib.util.find_spec("zoo")
     origin = spec.origin if spec else getattr(imported, "__file__", None)
     ours = pathlib.Path(__file__).with_name("zoo") / "__init__.py"
-    if origin and _identity(pathlib.Path(origin)) == _identity(ours):
+    if origin and _is_same(pathlib.Path(origin), ours):
         return
     folder = next(iter(getattr(imported, "__path__", ())), "no file")
     state = "is already imported" if imported else "comes first on sys.path"
@@ -43,10 +43,21 @@ def _check_package() -> None:
     )
 
 
-def _identity(package: pathlib.Path) -> tuple[str, ...]:
-    """Return the first line and the version of a package's __init__.py, both as text."""
-    text = package.read_text(encoding="utf-8", errors="replace") if package.is_file() else ""
-    return (*text.splitlines()[:1], *re.findall(r'^__version__ = ".*"$', text, re.MULTILINE))
+def _is_same(package: pathlib.Path, ours: pathlib.Path) -> bool:
+    """Return whether two packages, named by their __init__.py, have the same code."""
+    if package.name != ours.name or not package.is_file():
+        return False
+    return package.samefile(ours) or _code(package.parent) == _code(ours.parent)
+
+
+def _code(folder: pathlib.Path) -> dict[str, str]:
+    """Return the sha256 of each source file of a package; line ends may differ."""
+    return {
+        file.relative_to(folder).as_posix(): hashlib.sha256(
+            file.read_bytes().replace(b"\r\n", b"\n")
+        ).hexdigest()
+        for file in folder.rglob("*.py")
+    }
 
 
 _check_package()

@@ -95,17 +95,6 @@ choice. `--sets FOLDER` measures on any other set.
 | boundary_f_2px | F-score of the outline. Up to 2 pixels away counts as right. |
 | s / image | Seconds per image on the machine that the section names. |"""
 
-USES = {
-    "super-resolution": (
-        "enlarges clean photographs. It was trained on photographs shrunk by bicubic. It does not "
-        "remove JPEG artefacts, noise or blur"
-    ),
-    "segmentation": (
-        "separates a car from its background. It was trained on studio photographs of cars. It "
-        "knows no other object"
-    ),
-}
-
 
 def model_card(folder: Path) -> str:
     """One section for each model that has weights."""
@@ -118,7 +107,7 @@ def model_card(folder: Path) -> str:
 
 
 def section(name: str, folder: Path) -> str:
-    """One file of weights: use, data and terms, training, metrics with their protocol, cost."""
+    """One file of weights: use and limits, data and terms, training, cost, metrics."""
     declared, measured = get_weights(name), result(name, folder)
     meta, machine = declared.meta, measured["environment"]
     enlarges = measured["task"] == "super-resolution"
@@ -126,7 +115,8 @@ def section(name: str, folder: Path) -> str:
     low, high = meta.input_range
     return f"""### {name}
 
-- **Use**: {USES[measured["task"]]}.
+- **Intended use**: {meta.use}
+- **Limits**: {meta.limits}
 - **Licence of the weights**: {meta.license}
 - **Input**: RGB from {low:g} to {high:g}. Any size from {"1×1" if enlarges else "32×32"}.
 - **File**: `zoo/pretrained/{declared.file}`, version {meta.version}. fp16 safetensors, \

@@ -34,6 +34,29 @@ def run(*arguments: object) -> Result:
     return Result(code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
 
 
+@dataclass
+class Piped:
+    status: int
+    stdout: bytes
+    stderr: str
+
+
+def piped(*arguments: object, stdin: bytes = b"", encoding: str = "utf-8") -> Piped:
+    """`zoo ARGUMENTS` with bytes on its standard input and output, and streams of an encoding."""
+    out, err = (io.TextIOWrapper(io.BytesIO(), encoding) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        patch.setattr("sys.stdout", out)
+        patch.setattr("sys.stderr", err)
+        with pytest.raises(SystemExit) as caught:
+            main([str(argument) for argument in arguments])
+        out.flush()
+        err.flush()
+    code = caught.value.code
+    said = err.buffer.getvalue().decode(encoding)
+    return Piped(code if isinstance(code, int) else 0, out.buffer.getvalue(), said)
+
+
 def photograph(width: int = 12, height: int = 9, mode: str = "RGB", seed: int = 0) -> Image.Image:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 4), np.uint8)
     return Image.fromarray(pixels).convert(mode)

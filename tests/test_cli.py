@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cars import write_cars
 from commands import files, photograph, run
 from PIL import Image
 
 import zoo
+from zoo.commands.demo import _rgb8
 from zoo.inference.segmenter import Segmenter
+from zoo.pictures.picture import Picture
 from zoo.registry import WeightsMeta
 from zoo.seg.data.folders import list_pairs
 from zoo.seg.measure.evaluate import evaluate
@@ -83,6 +87,58 @@ def test_info(weights: Path) -> None:
     assert run("info", "tiny_for_cil").status == 2
 
 
+def test_info_of_a_folder(tiny_upscaler: Path, tmp_path: Path) -> None:
+    result = run("info", tiny_upscaler)
+    assert result.status == 0, result.stderr
+    for part in ("srresnet_x2  super-resolution", "width=8", "depth=1", "Nothing is recorded"):
+        assert part in result.stdout
+    assert "training data  " not in result.stdout
+    same = zoo.save_model(zoo.load_model("srresnet_x2.perceptual"), tmp_path / "same")
+    said = " ".join(run("info", same).stdout.split())
+    assert "The weights are those of srresnet_x2.perceptual" in said
+    assert zoo.get_weights("srresnet_x2.perceptual").sha256 in said.replace(" ", "")
+    changed = zoo.load_model("srresnet_x2.perceptual")
+    changed.head.bias.data[0] += 1
+    said = run("info", zoo.save_model(changed, tmp_path / "changed")).stdout
+    assert "Nothing is recorded" in said
+    assert "CC BY-NC-SA" not in said
+    for name in (tmp_path / "none", tmp_path):
+        result = run("info", name)
+        assert result.status == 1
+        assert "There is no config.json" in result.stderr
+
+
+@pytest.mark.parametrize("name", [w for m in zoo.list_models() for w in zoo.list_weights(m)])
+def test_info_says_what_weights_are_for_and_what_they_do_badly(name: str) -> None:
+    meta = zoo.get_weights(name).meta
+    said = " ".join(run("info", name).stdout.split())
+    assert f"intended use {meta.use}" in said
+    assert f"limits {meta.limits}" in said
+    known = ("noise", "JPEG") if name.startswith("srresnet") else ("cars alone|car alone",)
+    assert all(re.search(word, meta.limits) for word in known)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (("upscale", "a.png", "-o", "b.png", "-m", "perceptual"), "srresnet_x2.perceptual or sr"),
+        (("segment", "a.png", "-o", "b.png", "-m", "carvana"), "simple_up34.carvana or unet34.c"),
+        (("info", "psnr"), "srresnet_x2.psnr or srresnet_x4.psnr"),
+        (("upscale", "a.png", "-o", "b.png", "-m", "srresnet_lesson_x2"), "has no weights"),
+        (("export", "srresnet_lesson_x2", "-o", "b.pt2"), "pretrained=False"),
+    ],
+)
+def test_hints_send_people_on(
+    call: tuple[str, ...], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    photograph().save("a.png")
+    result = run(*call)
+    assert result.status == 2
+    assert said in result.stderr
+    assert files(tmp_path) == {"a.png"}
+
+
 def test_verify(weights: Path) -> None:
     result = run("verify", "tiny_for_cli")
     assert result.status == 0
@@ -149,6 +205,19 @@ def test_verify_measures_masks_at_the_size_of_the_weights(
     figures = evaluate(segmenter.logits, list_pairs(cars)[:63], size=32)
     for metric in ("accuracy@32", "dice@32", "dice_pooled@32"):
         assert f"{metric} {figures[metric]:.5f}" in " ".join(result.stdout.split())
+    assert "native" not in result.stdout
+    result = run("verify", "tiny_masks.one", "--data", cars, "--native", cars)
+    assert result.status == 0, result.stdout
+    native = evaluate(segmenter.logits, list_pairs(cars)[:63], size=None)
+    figure = f"validation-native dice@native {native['dice@native']:.5f}"
+    assert figure in " ".join(result.stdout.split())
+    (tmp_path / "others").mkdir()
+    others = write_cars(tmp_path / "others", cars=1, views=1)
+    for file in [*others.rglob("*.jpg"), *others.rglob("*.gif")]:
+        file.rename(file.with_name(file.name.replace("000000000000", "ffffffffffff")))
+    result = run("verify", "tiny_masks.one", "--data", cars, "--native", others)
+    assert result.status == 1
+    assert "has no image of a validation car" in result.stdout
 
 
 def test_verify_goes_on_without_the_data_of_one_task(weights: Path) -> None:
@@ -175,6 +244,24 @@ def test_demo_of_samples(tiny_upscaler: Path, tmp_path: Path) -> None:
     )
     assert large.size == (2 * small.width, 2 * small.height)
     assert Image.open(tmp_path / "demo" / "comparison.png").width > 1000
+
+
+def test_the_demo_is_refused_before_its_work(
+    tiny_upscaler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("skimage")
+    monkeypatch.setattr(zoo.Upscaler, "array", lambda *_: pytest.fail("it ran"))
+    (tmp_path / "coffee_x2.png").write_text("dear")  # the last result of all
+    result = run("demo", "-o", tmp_path, "-m", tiny_upscaler)
+    assert result.status == 1
+    assert "coffee_x2.png: the file exists" in result.stderr
+    assert files(tmp_path) == {"coffee_x2.png"}
+
+
+def test_the_demo_rounds_16_bits() -> None:
+    levels = np.array([0, 128, 129, 255, 32768, 65406, 65407, 65535], np.uint16)
+    shown = _rgb8(Picture(levels[None, :, None]))
+    assert shown[0, :, 0].tolist() == [0, 0, 1, 1, 128, 254, 255, 255]
 
 
 def test_demo_of_own_pictures(tiny_upscaler: Path, tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from commands import files, photograph, run
+from pictures import photo
 from PIL import Image
 
 import zoo
+from zoo.commands.segment import is_unsure
 from zoo.inference.segmenter import Segmenter
 from zoo.pictures.files import read_image
 
@@ -118,6 +120,30 @@ def test_files_that_exist_stay(model: Path, cars: Path, tmp_path: Path) -> None:
     assert run(*call).status == 0
     assert run(*call).status == 1
     assert run(*call, "--overwrite").status == 0
+
+
+def test_a_photograph_without_a_car_is_told(tmp_path: Path, data: Path) -> None:
+    cars = sorted((data / "carvana" / "train").iterdir())[:2]
+    result = run("segment", *cars, "-o", tmp_path / "cars")
+    assert result.status == 0, result.stderr
+    assert "unsure" not in result.stdout
+    others = [photo("coffee.png"), photo("rocket.jpg")]
+    result = run("segment", *others, cars[0], "-o", tmp_path / "out")
+    assert result.status == 0, result.stderr
+    assert "unsure of 2 of them" in result.stdout
+    assert "zoo info dynamic_unet" in result.stdout
+
+
+def test_what_counts_as_unsure() -> None:
+    logits = torch.full((1, 100, 100), -9.0)
+    assert is_unsure(logits)  # nothing is found
+    logits[:, 20:80, 20:80] = 9
+    assert not is_unsure(logits)
+    logits[:, 20, 20:80] = 0.0
+    assert not is_unsure(logits)  # an edge
+    logits[:, :, :5] = 0.0
+    assert is_unsure(logits)
+    assert not is_unsure(logits.expand(3, -1, -1))  # of classes it tells nothing
 
 
 def test_wrong_calls_end_with_status_2(model: Path, cars: Path, tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +138,90 @@ def test_existing_files_stay(tiny_upscaler: Path, tmp_path: Path) -> None:
     assert Image.open(out / "a.png").size == (24, 18)
 
 
+@pytest.mark.parametrize("option", [("--skip-existing",), ()])
+def test_an_interrupted_folder_goes_on(
+    tiny_upscaler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: tuple[str, ...]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    (folder / "sub").mkdir(parents=True)
+    photograph().save(folder / "a.png")
+    photograph().save(folder / "sub" / "b.jpg")
+    photograph().save(folder / "c.jpg", format="PNG")  # its result is c.png
+    call = ("upscale", folder, "-o", out, "-m", tiny_upscaler, *option)
+    first = run(*call)
+    assert (first.status, "present" in first.stdout) == (0, False)
+    before = {name: (out / name).stat().st_mtime_ns for name in files(out)}
+    assert set(before) == {"a.png", "sub/b.jpg", "c.png"}
+    photograph().save(folder / "d.gif")
+    again = run(*call)
+    assert again.status == 0, again.stderr
+    assert again.stdout.startswith(f"1 of 4 enlarged into {out} in ")
+    assert "3 present already" in again.stdout
+    assert files(out) == {*before, "d.png"}
+    assert {name: (out / name).stat().st_mtime_ns for name in before} == before
+    monkeypatch.setattr(Upscaler, "picture", lambda *_: pytest.fail("it ran"))
+    assert run(*call).status == 0
+
+
+def test_skipping_a_single_file(tiny_upscaler: Path, tmp_path: Path) -> None:
+    photograph().save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_text("dear")
+    call = ("upscale", tmp_path / "a.png", "-o", tmp_path / "b.png", "-m", tiny_upscaler)
+    result = run(*call, "--skip-existing")
+    assert (result.status, (tmp_path / "b.png").read_text()) == (0, "dear")
+    assert "1 present already" in result.stdout
+    assert run(*call, "--skip-existing", "--overwrite").status == 2
+    assert run("upscale", tmp_path, "-o", tmp_path, "-m", tiny_upscaler).status == 1
+
+
+def test_what_a_folder_leaves_out_is_told(tiny_upscaler: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    photograph().save(folder / "a.png")
+    for name in ("b.psd", "sub/c.PSD", "notes.txt", ".hidden.psd", "README"):
+        (folder / name).write_text("something")
+    result = run("upscale", folder, "-o", tmp_path / "out", "-m", tiny_upscaler)
+    assert result.status == 0
+    said = "4 left out (2 .psd, 1 .txt, 1 README: not kinds that zoo reads)."
+    assert result.stdout.rstrip().endswith(said)
+
+
+@pytest.mark.parametrize("command", ["upscale", "segment", "demo", "export"])
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [
+        ("file/big", "can't be made|does not exist"),
+        ("x" * 300 + ".png", "no file can have this name|name must end in|can't be made"),
+        ("closed/big", "can't be written to|does not exist"),
+    ],
+)
+def test_places_are_refused_before_a_model_is_loaded(
+    command: str, out: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photograph().save(tmp_path / "a.png")
+    (tmp_path / "file").touch()
+    (tmp_path / "closed").mkdir()
+    access = os.access
+    monkeypatch.setattr(
+        "os.access",
+        lambda path, mode: (
+            not (Path(path).name == "closed" and mode & os.W_OK) and access(path, mode)
+        ),
+    )
+    for place in ("zoo.inference.placement.load_model", "zoo.commands.export.load_model"):
+        monkeypatch.setattr(place, lambda *_: pytest.fail("a model was loaded"))
+    target = tmp_path / out
+    if command == "export":
+        call = ("export", "srresnet_x2", "-o", target.with_suffix(".pt2"))
+    else:
+        call = (command, tmp_path / "a.png", "-o", target)
+    result = run(*call)
+    assert result.status in (1, 2)
+    assert re.search(said, result.stderr), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert files(tmp_path) == {"a.png", "file"}
+
+
 def test_a_result_never_replaces_its_source(tiny_upscaler: Path, tmp_path: Path) -> None:
     source = tmp_path / "a.png"
     photograph().save(source)
@@ -261,6 +347,27 @@ def test_interruption_leaves_whole_files(
     assert "1 of 3" in result.stdout
     assert "interrupted" in result.stdout
     assert files(tmp_path / "out") == {"a.png"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("CUDA error: an illegal memory access was encountered"),
+        ValueError("out of memory.png is odd"),
+        OSError("/pictures/memory/a.png"),
+    ],
+)
+def test_not_every_error_about_memory_is_a_lack_of_it(
+    tiny_upscaler: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    photograph().save(tmp_path / "out of memory.png")
+    monkeypatch.setattr(Upscaler, "picture", fail)
+    result = run("upscale", tmp_path, "-o", tmp_path / "out", "-m", tiny_upscaler)
+    assert "not enough memory" not in result.stderr
+    assert type(error).__name__ in result.stderr
 
 
 def test_a_library_error_is_named_and_stops_nothing(

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.errors import ExportError, InputError, MissingDependencyError
-from zoo.export import export_model, facts
+from zoo.export import export, export_model
+from zoo.facts import facts
 from zoo.registry import get_model
 from zoo.sr.networks.srresnet import SRResNet
 
@@ -140,6 +141,140 @@ def test_without_the_packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     message = r"ONNX needs onnxscript, onnxruntime: pip install 'zoo-models\[export\]'"
     with pytest.raises(MissingDependencyError, match=message):
         export_model(model, tmp_path / "model.onnx")
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda net: net.double(), True),
+        (lambda net: net.to(memory_format=torch.channels_last), True),
+        (lambda net: net.half(), False),  # the file's mean and std are fp32
+        (lambda net: net.head.weight.data.mul_(0.9), False),
+        (lambda net: net.mean.add_(1e-4), False),  # a buffer
+        (lambda net: net.load_state_dict(zoo.create_model("srresnet_x2").state_dict()), False),
+        (lambda net: setattr(net, "fuse", nn.Identity()), False),
+    ],
+)
+def test_only_what_holds_the_shipped_weights_says_so(
+    change: Callable[[zoo.ZooModel], object], named: bool
+) -> None:
+    net = zoo.create_model("srresnet_x2.psnr")
+    change(net)
+    assert (net.source == "srresnet_x2.psnr") == named
+    said = facts(net)
+    assert ({"weights", "weights_sha256", "licence"} <= said.keys()) == named
+    assert named or not {"weights", "weights_sha256", "licence"} & said.keys()
+
+
+def test_a_name_alone_claims_nothing() -> None:
+    net = zoo.create_model("srresnet_x2")
+    net.source = "srresnet_x2.psnr"  # a folder of that name, say
+    assert "licence" not in facts(net)
+
+
+class Branching(SRResNet):
+    """Takes another path for images of other sizes, which a graph can't."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        large = super().forward(x)
+        height, width = x.shape[2:]
+        return large if height <= 300 and width >= 20 else 2 * large
+
+
+@pytest.mark.parametrize("suffix", ["onnx", "pt2"])
+def test_a_bound_is_found_to_the_pixel_and_told(
+    suffix: str, tmp_path: Path, own_registry: None
+) -> None:
+    @zoo.register_model(task="super-resolution")
+    def odd() -> SRResNet:
+        return Branching(2, width=4, depth=1)
+
+    zoo.save_model(odd(), tmp_path / "odd")
+    file = tmp_path / f"model.{suffix}"
+    result = run("export", tmp_path / "odd", "-o", file)
+    assert result.status == 0, result.stderr
+    assert "takes heights 1 to 300 and widths from 20 pixels" in " ".join(result.stdout.split())
+    if suffix == "onnx":
+        said = onnxruntime.InferenceSession(file).get_modelmeta().custom_metadata_map
+    else:
+        extra = {"zoo.json": ""}
+        compute = torch.export.load(file, extra_files=extra).module()
+        said = json.loads(extra["zoo.json"])
+        for size, fits in (((300, 20), True), ((301, 20), False), ((300, 19), False)):
+            try:
+                assert compute(torch.rand(1, 3, *size)).shape[2] == 2 * size[0]
+            except AssertionError:
+                assert not fits
+            else:
+                assert fits
+    assert (said["heights"], said["widths"]) == ("1 to 300", "from 20 pixels")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "place"),
+    [
+        ("onnx", "torch.export.export"),
+        ("onnx", "torch.onnx.export"),
+        ("onnx", "onnxruntime.InferenceSession"),
+        ("pt2", "torch.export.export"),
+        ("pt2", "torch.export.save"),
+        ("pt2", "torch.export.load"),
+    ],
+)
+def test_every_error_of_an_exporter_is_a_sentence(
+    suffix: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object, **options: object) -> None:
+        parts = list(tmp_path.glob(".*.part.*"))
+        try:
+            raise KeyError(f"\x1b[31mno such node\x1b[0m in {parts}\nin line 3")
+        except KeyError as error:
+            raise AssertionError("step 2 of 3 failed") from error
+
+    monkeypatch.setattr(place, fail)
+    file = tmp_path / f"model.{suffix}"
+    with pytest.raises(ExportError) as caught:
+        export_model(zoo.create_model("srresnet_x2", width=4, depth=1), file)
+    said = str(caught.value)
+    assert said.startswith(f"{file}: ")
+    assert "no such node" in said
+    assert said.endswith("zoo.save_model keeps the model for Python.")
+    assert not any(part in said for part in ("\n", "\x1b", ".part", "line 3"))
+    assert files(tmp_path) == set()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("encoder", "suffix"),
+    [
+        ("mobilevit_xxs", "pt2"),
+        ("mobilevit_xxs", "onnx"),
+        ("levit_128s", "pt2"),
+        ("hiera_tiny_224", "onnx"),
+        ("maxvit_pico_rw_256", "pt2"),
+    ],
+)
+def test_encoders_are_exported_for_their_sizes_or_refused(
+    encoder: str, suffix: str, tmp_path: Path
+) -> None:
+    net = zoo.create_model("dynamic_unet", encoder=encoder).eval()
+    file = tmp_path / f"net.{suffix}"
+    try:
+        done = export(net, file)
+    except ExportError as error:
+        said = str(error)
+    else:
+        said = ""
+    if said:
+        assert re.search(r"resnet34 work, and zoo\.save_model", said)
+        assert not re.search(r"\n|\x1b|\.part", said)
+        return
+    compute = opened(file)
+    for side in (32, 33, 64, 65, 255, 256, 257, 300, 513):
+        if side == done.heights.nearest(side) == done.widths.nearest(side):
+            x = torch.rand(1, 3, side, side)
+            with torch.no_grad():
+                torch.testing.assert_close(compute(x), net(x), atol=1e-4, rtol=1e-3)
 
 
 class Noisy(SRResNet):

@@ -161,11 +161,32 @@ def test_a_foreign_package_is_named_only_if_it_comes_first(tmp_path):
     assert f"called 'zoo' ({tmp_path}/zoo.py) comes first on sys.path" in answer
 
 
-def test_our_own_copy_of_the_same_version_passes_and_another_does_not(archive, tmp_path):
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("zoo/__init__.py", lambda text: text + "# another commit\n"),
+        ("zoo/sr/networks/srresnet.py", lambda text: text.replace("0.1", "0.2")),
+        ("zoo/errors.py", None),  # is missing there
+        ("zoo/newer.py", lambda _: "more = 1\n"),
+    ],
+)
+def test_our_own_copy_passes_and_a_stale_one_does_not(archive, tmp_path, file, change):
     copy = tmp_path / "site"
     shutil.copytree(archive / "hub" / "me_zoo_main" / "zoo", copy / "zoo")
     code = f"sys.path.append('site'); import zoo; {IMPORT}"
     assert run(code, tmp_path) == "fine"
-    init = copy / "zoo" / "__init__.py"
-    init.write_text(init.read_text().replace(f'"{zoo.__version__}"', '"0.0.1"'))
+    path = copy / file
+    if change is None:
+        path.unlink()
+        code = "sys.path.insert(0, ROOT); sys.path.insert(0, 'site'); import hubconf; print('fine')"
+    else:
+        path.write_text(change(path.read_text() if path.exists() else ""))
     assert "another package or version called 'zoo'" in run(code, tmp_path)
+
+
+def test_hints_name_what_a_hub_user_can_do(hubconf):
+    with pytest.raises(zoo.ZooError, match="pretrained=False"):
+        hubconf.srresnet_lesson_x2()
+    for options in ({"encoder": "resnet18"}, {"classes": 3}, {"in_chans": 1}):
+        with pytest.raises(TypeError, match="pretrained=False"):
+            hubconf.dynamic_unet(**options)

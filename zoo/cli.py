@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -25,12 +26,19 @@ app = typer.Typer(
 console = Console(soft_wrap=True)
 
 # Arguments and options that several commands share.
-Inputs = Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")]
+Inputs = Annotated[
+    list[Path], typer.Argument(metavar="IN...", help="Pictures and folders; - for standard input.")
+]
 Out = Annotated[
-    str, typer.Option("--out", "-o", help="A folder; or a file name for a single picture.")
+    str,
+    typer.Option("--out", "-o", help="A folder; for a single picture a file, or - for stdout."),
 ]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
+SkipExisting = Annotated[
+    bool,
+    typer.Option("--skip-existing", help="Leave out named pictures, too, whose result exists."),
+]
 MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
 ]
@@ -45,6 +53,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with status 0, 1 for a failure or 2 for a wrong call."""
     # Layers allocate hundreds of megabytes, which is faster in huge pages.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
+    for stream in (sys.stdout, sys.stderr):  # of an encoding that lacks a sign of ours, say
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments)
     except ZooError as error:
@@ -81,9 +92,11 @@ def list_(
 
 @app.command()
 def info(
-    name: Annotated[str, typer.Argument(metavar="MODEL", help="A model, or model.tag.")],
+    name: Annotated[
+        str, typer.Argument(metavar="MODEL", help="A model, model.tag, a saved folder or hf-hub:….")
+    ],
 ) -> None:
-    """Show a model and its weights: what for, data, licence, metrics."""
+    """Show a model and its weights: what for, limits, data, licence, metrics."""
     from zoo.commands.catalogue import description
 
     for part in description(name):
@@ -108,6 +121,7 @@ def upscale(
     ] = None,
     quality: Quality = 95,
     overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
 ) -> None:
     """Enlarge pictures: zoo upscale holiday/ -o big/"""
@@ -124,6 +138,7 @@ def upscale(
         format=format,
         quality=quality,
         overwrite=overwrite,
+        skip_existing=skip_existing,
         max_pixels=max_pixels,
     )
     raise typer.Exit(status)
@@ -149,9 +164,13 @@ def segment(
     ] = None,
     quality: Quality = 95,
     overwrite: Overwrite = False,
+    skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout"""
+    """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout
+
+    The zoo's weights know cars only: `zoo info dynamic_unet`. Train others for other objects.
+    """
     from zoo.commands.segment import segment_files
 
     status = segment_files(
@@ -167,6 +186,7 @@ def segment(
         format=format,
         quality=quality,
         overwrite=overwrite,
+        skip_existing=skip_existing,
         max_pixels=max_pixels,
     )
     raise typer.Exit(status)
@@ -182,17 +202,9 @@ def export(
     overwrite: Overwrite = False,
 ) -> None:
     """Write a model for other programs: zoo export srresnet_x4 -o srresnet_x4.onnx"""
-    from zoo.create import load_model
-    from zoo.export import export_model
+    from zoo.commands.export import export_file
 
-    net = load_model(model)
-    error = export_model(net, out, overwrite=overwrite)
-    megabytes = out.stat().st_size / 1e6
-    console.print(
-        f"{net.source} → {out} ({megabytes:.1f} MB); results differ by {error:.1g} at most",
-        markup=False,
-        highlight=False,
-    )
+    console.print(export_file(model, out, overwrite=overwrite), markup=False, highlight=False)
 
 
 @app.command()
@@ -205,11 +217,14 @@ def verify(
         typer.Option(help="Folder of benchmark sets, or of Carvana: measure on it, too."),
     ] = None,
     sets: Annotated[list[str], typer.Option(help="Benchmark sets to measure on.")] = ["Set5"],  # noqa: B006
+    native: Annotated[
+        Path | None, typer.Option(help="Folder of Carvana's validation cars at full size.")
+    ] = None,
 ) -> None:
     """Check the sha256 of weights, load them, and with --data measure what is published of them."""
     from zoo.commands.verify import run
 
-    raise typer.Exit(run(name, data, sets, console))
+    raise typer.Exit(run(name, data, sets, native, console))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError
 from zoo.store.folder import push_to_hub
+from zoo.store.state_dict import fingerprint
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,6 @@ class ZooModel(nn.Module):
     """Base class of all models: a module that records how it was built.
 
     config: `{"architecture": name, "options": {...}}`, set by the registry after building.
-    source: the weights that were loaded ("srresnet_x4.psnr", "hf-hub:org/repo@commit", a path or
-        a URL); None for random weights.
     classifier: name of the submodule whose shape depends on the number of classes, or None.
     image_size: side of the square training images in pixels; None if unknown.
     split: which images it was trained on, as `zoo.seg.data.splits.SplitRule` has it; None if
@@ -41,10 +40,24 @@ class ZooModel(nn.Module):
     """
 
     config: dict[str, Any]
-    source: str | None = None
     classifier: str | None = None
     image_size: int | None = None
     split: dict[str, Any] | None = None
+    _loaded: tuple[str, str] | None = None  # name and fingerprint of the weights
+
+    @property
+    def source(self) -> str | None:
+        """The weights that the model holds ("srresnet_x4.psnr", "hf-hub:org/repo@commit", a path
+        or a URL); None for random weights, and once a value of what was loaded has changed.
+        """
+        if self._loaded is None:
+            return None
+        name, loaded = self._loaded
+        return name if fingerprint(self.state_dict()) == loaded else None
+
+    @source.setter
+    def source(self, name: str | None) -> None:
+        self._loaded = None if name is None else (name, fingerprint(self.state_dict()))
 
     @property
     def input_spec(self) -> InputSpec:

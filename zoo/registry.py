@@ -68,6 +68,8 @@ class WeightsMeta:
     training_data: str
     training_data_terms: str
     recipe: str  # path of the recipe inside the repository
+    use: str = ""  # what the weights are for
+    limits: str = ""  # what they do badly, or don't know
     input_range: tuple[float, float] = (0.0, 1.0)
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
     image_size: int | None = None  # side of the square training images; for segmentation
@@ -168,9 +170,10 @@ def get_model(name: str) -> Model:
     """Return the model called `name`; raise UnknownNameError, which suggests the nearest name."""
     _register_shipped_models()
     if name not in _models:
+        tagged = sorted(w.name for w in _weights.values() if w.tag == name.lower())
+        hint = f" Did you mean {' or '.join(tagged)}?" if tagged else did_you_mean(name, _models)
         raise UnknownNameError(
-            f"There is no model called {name!r}.{did_you_mean(name, _models)}"
-            f" Known models: {', '.join(sorted(_models))}."
+            f"There is no model called {name!r}.{hint} Known models: {', '.join(sorted(_models))}."
         )
     return _models[name]
 
@@ -218,8 +221,12 @@ def get_weights(name: str) -> Weights:
     if wanted in _weights:
         return _weights[wanted]
     if not known:
-        others = ", ".join(sorted(_weights)) or "none yet"
-        raise UnknownNameError(f"{architecture} has no weights; those of other models: {others}.")
+        task = get_model(architecture).task
+        others = sorted(w for w in _weights if get_model(w.partition(".")[0]).task == task)
+        raise UnknownNameError(
+            f"{architecture} has no weights; those of other models: {', '.join(others) or 'none'}."
+            " create_model and torch.hub's pretrained=False start it at random."
+        )
     if tag in ("", "default"):
         problem = f"{architecture} has no default weights."
     else:

@@ -69,13 +69,14 @@ class Source:
             if option != "classes":
                 raise OptionError(
                     f"{self.label} was made with {option}={value!r}, which cannot be combined"
-                    f" with {option}={asked[option]!r}."
+                    f" with {option}={asked[option]!r}; without weights (torch.hub:"
+                    " pretrained=False) the model starts at random."
                 )
             if not new_head:
                 raise OptionError(
                     f"{self.label} was made with classes={value!r}: for"
                     f" classes={asked[option]!r} pass head='new', which keeps all weights but"
-                    " those of the last layer."
+                    " those of the last layer, or no weights (torch.hub: pretrained=False)."
                 )
         return {**self.options, **asked}
 

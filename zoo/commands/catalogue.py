@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,8 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from zoo.create import create_model
+from zoo.create import create_model, load_model
+from zoo.facts import holds
 from zoo.registry import Model, Weights, get_model, get_weights, list_models, list_weights
+from zoo.sources import names_folder
 
 
 def overview(pattern: str, *, pretrained: bool) -> Table:
@@ -37,14 +39,15 @@ def summary(model: Model) -> str:
 def description(name: str) -> Iterator[RenderableType]:
     """Yield text and tables about a model and all its weights, or about one "model.tag".
 
-    Raises UnknownNameError.
+    name: also a folder that `save_model` wrote, or "hf-hub:org/repo@revision".
+    Raises UnknownNameError, and WeightsError for a folder that can't be loaded.
     """
+    if names_folder(name):
+        yield from _of_folder(name)
+        return
     model = get_model(name.partition(".")[0])
     known = [get_weights(name).name] if "." in name else list_weights(name)
-    options = ", ".join(f"{key}={value!r}" for key, value in model.options.items())
-    yield Text.assemble((model.name, "bold"), f"  {model.task}")
-    yield Text(summary(model))
-    yield _facts({"parameters": f"{_parameters(model.name):,}", "options": options or "none"})
+    yield from _of_model(model, _parameters(model.name), model.options)
     for full_name in known:
         weights = get_weights(full_name)
         yield Text.assemble("\n", (full_name, "bold"), f"  version {weights.meta.version}")
@@ -53,9 +56,40 @@ def description(name: str) -> Iterator[RenderableType]:
         yield Text("\nNo weights: train it with its recipe, or bring your own.")
 
 
+def _of_folder(name: str) -> Iterator[RenderableType]:
+    net = load_model(name)
+    spec = net.input_spec
+    yield from _of_model(
+        get_model(net.config["architecture"]),
+        sum(parameter.numel() for parameter in net.parameters()),
+        net.config["options"],
+    )
+    yield Text.assemble("\n", (str(net.source), "bold"))
+    side = {"training size": f"{net.image_size} pixels"} if net.image_size else {}
+    yield _facts({"channels": spec.channels, "least side": f"{spec.min_side} pixels", **side})
+    bundled = (get_weights(weights) for weights in list_weights(net.config["architecture"]))
+    same = next((weights for weights in bundled if weights.file and holds(net, weights)), None)
+    if same is not None:
+        yield Text(f"The weights are those of {same.name}:")
+        yield _facts(_of_weights(same))
+    else:
+        yield Text("Nothing is recorded of its training data: they decide its licence and limits.")
+
+
+def _of_model(
+    model: Model, parameters: int, options: Mapping[str, Any]
+) -> Iterator[RenderableType]:
+    given = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    yield Text.assemble((model.name, "bold"), f"  {model.task}")
+    yield Text(summary(model))
+    yield _facts({"parameters": f"{parameters:,}", "options": given or "none"})
+
+
 def _of_weights(weights: Weights) -> dict[str, object]:
     meta = weights.meta
+    told = {"intended use": meta.use, "limits": meta.limits}
     return {
+        **{key: text for key, text in told.items() if text},
         "licence": meta.license,
         "training data": f"{meta.training_data} ({meta.training_data_terms})",
         "recipe": meta.recipe,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
-from zoo.commands.many_files import Outputs, make_folder, run
+from zoo.commands.inputs import Sources
+from zoo.commands.many_files import Job, Report, run
+from zoo.commands.outputs import Outputs, make_folder
 from zoo.errors import ImageError, MissingDependencyError
-from zoo.inference.tiling import Progress
 from zoo.inference.upscaler import Upscaler
 from zoo.pictures.comparison import PANEL, Part, Row, busiest, draw
-from zoo.pictures.files import check_output, read_image, write_image
+from zoo.pictures.files import check_output, write_image
 from zoo.pictures.picture import Array, Picture
 from zoo.pictures.pillow import from_pil
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
@@ -30,55 +31,65 @@ def run_demo(images: list[Path], out: Path, model: str, *, overwrite: bool = Fal
 
     Samples are downscaled first, so that the results can be compared with the original.
     Raises ZooError for a model or folder that can't be used, for files that exist unless
-    `overwrite`, and if the samples are not installed.
+    `overwrite`, and if the samples are not installed; all before the work.
     """
-    upscaler = Upscaler(model)
-    outputs = Outputs(images, f"{out}/", None)
-    make_folder(out)
+    outputs = Outputs(images, f"{out}/", None, overwrite=overwrite)
+    sources = Sources(images, out) if images else None
+    samples = {} if images else {name: _sample(name) for name in _SAMPLES}
     comparison = out / "comparison.png"
-    check_output(Picture(np.zeros((1, 1, 3), np.uint8)), comparison, overwrite=overwrite)
+    make_folder(out)
+    _check(comparison, overwrite=overwrite)
+    upscaler = Upscaler(model)
+    for target in _targets(out, samples, upscaler.scale):
+        _check(target, overwrite=overwrite)
     rows: list[Row] = []
-    if images:
-        status = _enlarge(outputs, upscaler, rows, overwrite=overwrite)
+    if sources:
+        status = _enlarge(sources, outputs, upscaler, rows)
     else:
-        status = _enlarge_samples(out, upscaler, rows, overwrite=overwrite)
+        status = _enlarge_samples(samples, out, upscaler, rows, overwrite=overwrite)
     if rows:
         write_image(from_pil(draw(rows)), comparison, overwrite=overwrite)
         Console(soft_wrap=True).print(f"Look at {comparison}", markup=False, highlight=False)
     return status
 
 
-def _enlarge(outputs: Outputs, upscaler: Upscaler, rows: list[Row], *, overwrite: bool) -> int:
-    def work(source: Path, relative: Path, progress: Progress) -> None:
-        picture = read_image(source)
-        target, kind = outputs.target(source, relative, picture.format)
-        picture = replace(picture, format=kind)
-        check_output(picture, target, scale=upscaler.scale, overwrite=overwrite)
-        large = upscaler.picture(picture, progress)
-        write_image(large, target, overwrite=overwrite)
+def _enlarge(sources: Sources, outputs: Outputs, upscaler: Upscaler, rows: list[Row]) -> int:
+    def work(picture: Picture, report: Report) -> Picture:
+        large = upscaler.picture(picture, report)
         if len(rows) < _MOST_ROWS:
             small = _rgb8(picture)
             part = busiest(small, PANEL // upscaler.scale)
             rows.append(Row(small, part, _views(small, _rgb8(large), part, upscaler.scale)))
+        return large
 
-    return run(outputs.find(), work, done="enlarged", out=outputs.out)
+    return run(sources, outputs, Job(work, done="enlarged", scale=upscaler.scale))
 
 
-def _enlarge_samples(out: Path, upscaler: Upscaler, rows: list[Row], *, overwrite: bool) -> int:
+def _targets(out: Path, names: Iterable[str], scale: int) -> list[Path]:
+    return [out / f"{name}_{title}.png" for name in names for title in ("small", f"x{scale}")]
+
+
+def _check(target: Path, *, overwrite: bool) -> None:
+    check_output(Picture(np.zeros((1, 1, 3), np.uint8)), target, overwrite=overwrite)
+
+
+def _enlarge_samples(
+    samples: Mapping[str, Array], out: Path, upscaler: Upscaler, rows: list[Row], *, overwrite: bool
+) -> int:
     console, scale = Console(soft_wrap=True), upscaler.scale
-    for name, centre in _SAMPLES.items():
-        original = crop_to_multiple(_sample(name), scale)
+    for name, sample in samples.items():
+        original = crop_to_multiple(sample, scale)
         small = bicubic_downscale(original, scale)
         start = time.perf_counter()
         large = upscaler.array(small)
         seconds = time.perf_counter() - start
-        for title, pixels in {"small": small, f"x{scale}": large}.items():
-            write_image(Picture(pixels), out / f"{name}_{title}.png", overwrite=overwrite)
+        for pixels, target in zip((small, large), _targets(out, [name], scale), strict=True):
+            write_image(Picture(pixels), target, overwrite=overwrite)
         height, width = small.shape[:2]
         console.print(
             f"{name}: {width}×{height} enlarged {scale} times in {seconds:.1f} s", highlight=False
         )
-        part = _around(centre, small, PANEL // (2 * scale))
+        part = _around(_SAMPLES[name], small, PANEL // (2 * scale))
         views = {**_views(small, large, part, scale), "original": _cut(original, part, scale)}
         captions = {
             title: f"PSNR-Y {psnr_y(result, original, crop=scale):.2f} dB"
@@ -118,7 +129,7 @@ def _around(centre: tuple[float, float], pixels: Array, side: int) -> Part:
 def _rgb8(picture: Picture) -> Array:
     pixels = picture.pixels
     if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
+        pixels = np.rint(pixels / 257).astype(np.uint8)
     return pixels.repeat(3 // pixels.shape[2], axis=2)
 
 

@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from zoo.commands.many_files import Outputs, parse_format, run
+import numpy as np
+from torch import Tensor
+
+from zoo.commands.inputs import Sources
+from zoo.commands.many_files import Job, Report, run
+from zoo.commands.outputs import Outputs
 from zoo.errors import InputError
 from zoo.inference.segmenter import Segmenter
-from zoo.inference.tiling import Progress
-from zoo.pictures.cutouts import check_kind, format_for
-from zoo.pictures.files import DEFAULT_MAX_PIXELS, read_image, write_image
+from zoo.pictures.cutouts import Kind, check_kind, format_for
+from zoo.pictures.picture import Picture
+
+# Share of pixels between 0.1 and 0.9. In 60 photographs of Carvana dynamic_unet had 0.006 to 0.020
+# of them (unet34, in 32: to 0.026), in 90 photographs of BSDS500, CID22 and others 0.028 to 0.80.
+_UNSURE = 0.027
+_HINT = (
+    "The network is unsure of {count} of them: it found nothing, or much is neither object nor "
+    "background. `zoo info {model}` says which pictures it knows."
+)
 
 
 def segment_files(
@@ -27,6 +40,7 @@ def segment_files(
     format: str | None,
     quality: int,
     overwrite: bool,
+    skip_existing: bool,
     max_pixels: int | None,
 ) -> int:
     """Segment pictures and return the exit status; the arguments are those of the command.
@@ -34,17 +48,52 @@ def segment_files(
     Raises ZooError for arguments that can't be used, before any work.
     """
     wanted = check_kind(kind)
-    outputs = Outputs(inputs, out, parse_format(format) if format else None)
+    outputs = Outputs(inputs, out, format, overwrite=overwrite, skip_existing=skip_existing)
     if outputs.format and format_for(wanted, outputs.format) != outputs.format:
         raise InputError(f"{outputs.format} can't hold a {kind} exactly; PNG and TIFF can.")
+    sources = Sources(inputs, outputs.out)
     segmenter = Segmenter(
         model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
     )
 
-    def work(source: Path, relative: Path, progress: Progress) -> None:
-        picture = read_image(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
-        target, file_format = outputs.target(source, relative, format_for(wanted, picture.format))
-        result = replace(segmenter.picture(picture, wanted), format=file_format)
-        write_image(result, target, quality=quality, overwrite=overwrite)
+    unsure = 0
 
-    return run(outputs.find(), work, done="segmented", out=outputs.out, memory_option="--size")
+    def work(picture: Picture, report: Report) -> Picture:
+        nonlocal unsure
+        logits = segmenter.picture_logits(picture)
+        unsure += is_unsure(logits)
+        return segmenter.render(picture, logits, wanted)
+
+    def hints() -> list[str]:
+        return [_HINT.format(count=unsure, model=model)] if unsure else []
+
+    job = Job(
+        work,
+        done="segmented",
+        format=partial(format_for, wanted),
+        like=partial(_like_result, wanted),
+        memory_option="--size",
+        hints=hints,
+    )
+    return run(sources, outputs, job, quality=quality, max_pixels=max_pixels)
+
+
+def is_unsure(logits: Tensor) -> bool:
+    """Return whether a network of one class gives logits `[1, H, W]` as for a picture unlike those
+    it knows: it finds nothing, or many pixels are neither object nor background.
+    """
+    if len(logits) != 1:
+        return False
+    probability = logits.sigmoid()
+    between = (probability > 0.1) & (probability < 0.9)
+    return bool(probability.max() <= 0.5) or float(between.float().mean()) > _UNSURE
+
+
+def _like_result(kind: Kind, picture: Picture) -> Picture:
+    """Return a picture that needs of a file what the result of this kind needs."""
+    height, width = picture.pixels.shape[:2]
+    if kind == "mask":
+        return Picture(np.zeros((height, width, 1), np.uint8), format=picture.format)
+    if kind == "cutout":
+        return replace(picture, alpha=np.zeros((height, width), picture.pixels.dtype))
+    return picture

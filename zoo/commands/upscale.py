@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-from zoo.commands.many_files import Outputs, parse_format, run
+from zoo.commands.inputs import Sources
+from zoo.commands.many_files import Job, run
+from zoo.commands.outputs import Outputs
 from zoo.errors import InputError
-from zoo.inference.tiling import Progress
 from zoo.inference.upscaler import Upscaler
-from zoo.pictures.files import DEFAULT_MAX_PIXELS, check_output, read_image, write_image
 
 
 def upscale_files(
@@ -24,6 +23,7 @@ def upscale_files(
     format: str | None,
     quality: int,
     overwrite: bool,
+    skip_existing: bool,
     max_pixels: int | None,
 ) -> int:
     """Enlarge pictures and return the exit status; the arguments are those of the command.
@@ -33,15 +33,8 @@ def upscale_files(
     if tile not in ("auto", "whole") and not tile.isdecimal():
         raise InputError(f"--tile {tile} is none of auto, whole and a number from 1 up.")
     side = int(tile) if tile.isdecimal() else {"auto": "auto", "whole": None}[tile]
+    outputs = Outputs(inputs, out, format, overwrite=overwrite, skip_existing=skip_existing)
+    sources = Sources(inputs, outputs.out)
     upscaler = Upscaler(model, tile=side, precision=precision, tta=tta, device=device)
-    outputs = Outputs(inputs, out, parse_format(format) if format else None)
-
-    def work(source: Path, relative: Path, progress: Progress) -> None:
-        picture = read_image(source, max_pixels=max_pixels or DEFAULT_MAX_PIXELS)
-        target, kind = outputs.target(source, relative, picture.format)
-        picture = replace(picture, format=kind)
-        check_output(picture, target, scale=upscaler.scale, overwrite=overwrite)
-        large = upscaler.picture(picture, progress)
-        write_image(large, target, quality=quality, overwrite=overwrite)
-
-    return run(outputs.find(), work, done="enlarged", out=outputs.out, memory_option="--tile")
+    job = Job(upscaler.picture, done="enlarged", scale=upscaler.scale, memory_option="--tile")
+    return run(sources, outputs, job, quality=quality, max_pixels=max_pixels)

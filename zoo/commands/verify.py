@@ -15,6 +15,7 @@ from zoo.errors import DataError, ImageError, ZooError
 from zoo.inference.segmenter import Segmenter
 from zoo.inference.upscaler import Upscaler
 from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
+from zoo.seg.data.folders import list_pairs
 from zoo.seg.data.pairs import Reading
 from zoo.seg.measure import evaluate as segmentation
 from zoo.sr.measure import evaluate as super_resolution
@@ -38,7 +39,9 @@ class Figure(NamedTuple):
         )
 
 
-def run(name: str | None, data: Path | None, sets: list[str], console: Console) -> int:
+def run(
+    name: str | None, data: Path | None, sets: list[str], native: Path | None, console: Console
+) -> int:
     """Check weights, measure them if `data` is given, print results, return the exit status.
 
     A damaged file does not stop the rest. Raises UnknownNameError.
@@ -56,7 +59,7 @@ def run(name: str | None, data: Path | None, sets: list[str], console: Console) 
         if data is None:
             continue
         try:
-            figures = measure(weights, model, data, sets)
+            figures = measure(weights, model, data, sets, native)
         except (DataError, ImageError) as error:  # a folder seldom holds the data of both tasks
             failed += name is not None
             console.print(f"not measured: {error}", markup=False, highlight=False)
@@ -88,17 +91,20 @@ def check(weights: Weights) -> nn.Module:
     return create_model(weights.name).eval()
 
 
-def measure(weights: Weights, model: nn.Module, data: Path, sets: list[str]) -> list[Figure]:
+def measure(
+    weights: Weights, model: nn.Module, data: Path, sets: list[str], native: Path | None = None
+) -> list[Figure]:
     """Measure a model, and return its figures beside the published ones.
 
     data: for super-resolution the folder of the benchmark sets, where `sets` are measured; for
         segmentation Carvana's folder, where the lesson's validation cars are measured.
+    native: a folder with some of these cars at full size, which are measured, too.
     Raises DataError if the data are missing.
     """
     if get_model(weights.architecture).task == "super-resolution":
         measured = _enlargement(model, data, sets)
     else:
-        measured = _masks(model, data)
+        measured = _masks(model, data, native)
     return [
         Figure(title, metric, figure, weights.metrics.get(title, {}).get(metric))
         for title, figures in measured.items()
@@ -127,10 +133,17 @@ def _enlargement(model: nn.Module, data: Path, sets: list[str]) -> dict[str, dic
     }
 
 
-def _masks(model: nn.Module, data: Path) -> dict[str, dict[str, Any]]:
+def _masks(model: nn.Module, data: Path, native: Path | None) -> dict[str, dict[str, Any]]:
     segmenter = Segmenter(model, precision="fp32")
     split = cast("dict[str, Any] | None", model.split)
     pairs = segmentation.validation_pairs(data, split)
     reading = Reading(cast(int, model.classes), segmenter.channels)
     figures = segmentation.evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)
-    return {"validation": figures}
+    if native is None:
+        return {"validation": figures}
+    groups = {pair.group for pair in pairs}
+    large = [pair for pair in list_pairs(native) if pair.group in groups]
+    if not large:
+        raise DataError(f"{native} has no image of a validation car of {data}.")
+    full_size = segmentation.evaluate(segmenter.logits, large, size=None, reading=reading)
+    return {"validation": figures, "validation-native": full_size}

@@ -77,8 +77,16 @@ class Segmenter:
         Raises InputError for another kind, and for a mask of more than 256 classes.
         """
         check_kind(kind)
+        return self.render(picture, self.picture_logits(picture), kind)
+
+    def picture_logits(self, picture: Picture) -> Tensor:
+        """Return the logits `[classes, H, W]`, float32, of a picture, with its alpha if needed."""
         simple = self.channels in (1, 3)
-        logits = self.logits(picture.pixels if simple else channels_of(picture, self.channels))
+        return self.logits(picture.pixels if simple else channels_of(picture, self.channels))
+
+    def render(self, picture: Picture, logits: Tensor, kind: Kind = "mask") -> Picture:
+        """Return what `picture` does, from the logits `[classes, H, W]` of the picture."""
+        check_kind(kind)
         if kind == "cutout":
             return cut_out(picture, self._opacity(logits))
         if len(logits) > 256:

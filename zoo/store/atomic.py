@@ -30,12 +30,15 @@ def obstacle(path: Path, *, overwrite: bool) -> str | None:
     Check it before long work, so that a missing folder costs no results.
     """
     # is_dir() raises where a folder above can't be entered; os.access does not.
-    if not os.access(path.parent, os.F_OK) or not path.parent.is_dir():
-        return f"the folder {path.parent} does not exist."
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        return f"the folder {path.parent} can't be written to."
-    if path.is_dir():
-        return "it is a folder, and a file is to be written."
-    if path.exists() and not overwrite:
-        return "the file exists; overwrite=True (--overwrite) replaces it."
+    try:
+        if not os.access(path.parent, os.F_OK) or not path.parent.is_dir():
+            return f"the folder {path.parent} does not exist."
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            return f"the folder {path.parent} can't be written to."
+        if path.is_dir():
+            return "it is a folder, and a file is to be written."
+        if path.exists() and not overwrite:
+            return "the file exists; overwrite=True (--overwrite) replaces it."
+    except (OSError, ValueError) as error:  # a name that is too long or holds a zero byte
+        return f"no file can have this name ({getattr(error, 'strerror', None) or error})."
     return None

@@ -153,3 +153,9 @@ def checksum(tensors: Mapping[str, Tensor]) -> str:
         digest.update(f"{key} {tensor.dtype} {list(tensor.shape)}\n".encode())
         digest.update(tensor.detach().cpu().reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
+
+
+def fingerprint(state: Mapping[str, Tensor]) -> str:
+    """Return the checksum of a state dict as fp32: a copy that fp16 stores exactly has the same."""
+    tensors = canonical(state)
+    return checksum({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})

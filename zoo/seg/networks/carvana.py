@@ -20,6 +20,11 @@ def carvana_meta(
     """
     return WeightsMeta(
         version=version,
+        use="separating a car from its background.",
+        limits=(
+            "It knows studio photographs of one whole car alone. It knows no other object, and "
+            "marks something in photographs without a car, too."
+        ),
         license="for research only: it follows the rules of Kaggle's Carvana competition.",
         training_data=(
             "Carvana Image Masking Challenge, training set at 512×512 pixels: 235 of 318 cars, 16 "

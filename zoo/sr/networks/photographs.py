@@ -14,6 +14,12 @@ def photograph_meta(*, recipe: str, version: int = 1, loss: str = "") -> Weights
     """
     return WeightsMeta(
         version=version,
+        use="enlarging clean photographs.",
+        limits=(
+            "It knows photographs shrunk by bicubic interpolation alone: JPEG artefacts, noise and "
+            "blur are enlarged, not removed."
+            + (" The fine detail that it adds is likely, not true: no evidence." if loss else "")
+        ),
         license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",
         training_data=(
             "644 of 668 photographs, the other 24 set aside: BSDS500 train and test (399), CID22 "
