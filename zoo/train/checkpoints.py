@@ -1,17 +1,64 @@
-"""Checkpoints of a run, replaced atomically, and the weights that a run starts from."""
+"""A run's folder: its checkpoint, replaced atomically, and the weights that a run starts from."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 from torch import nn
 
 from zoo.create import load_model
 from zoo.errors import TrainingError
 from zoo.store.atomic import replacing
 from zoo.train.transfer import TransferReport, transfer_weights
+
+CHECKPOINT = "last.pt"
+
+
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Find out, before any work, whether a run can be kept in a folder; nothing is made.
+
+    Raises:
+        TrainingError: the folder can't be made or written to; it holds no run to resume; or, if
+            none is to be resumed, it holds one.
+    """
+    try:
+        place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+        if not place.is_dir():
+            raise NotADirectoryError(None, f"{place} is a file")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise PermissionError(None, f"{place} can't be written to")
+        held = (folder / CHECKPOINT).exists()
+    except OSError as error:
+        raise TrainingError(
+            f"{folder} can't be the run's folder: {error.strerror}; --out names another."
+        ) from error
+    if resume and not held:
+        raise TrainingError(f"There is no checkpoint {folder / CHECKPOINT} to resume from.")
+    if held and not resume:
+        raise TrainingError(
+            f"{folder} holds a run already: --resume (resume=True) goes on with it, another --out"
+            " (folder) keeps it."
+        )
+
+
+def make_folder(folder: Path, recipe: dict[str, Any]) -> None:
+    """Make a run's folder with its recipe, and clear what a killed process left in it.
+
+    Raises:
+        TrainingError: the folder can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for leftover in folder.rglob(".*.part*"):
+            leftover.unlink(missing_ok=True)
+        with replacing(folder / "recipe.yaml") as part:
+            part.write_text(yaml.safe_dump(recipe, sort_keys=False))
+    except OSError as error:
+        raise TrainingError(f"{folder}: the folder can't be made ({error.strerror}).") from error
 
 
 def save_checkpoint(file: Path, state: dict[str, Any]) -> None:
