@@ -93,7 +93,7 @@ def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]
 
     Segmentation has one score per image size; that of the last stage counts.
     """
-    scores = ("minus_feature_loss", "psnr_y", "dice_pooled@")  # in order of preference
+    scores = ("minus_feature_loss", "psnr_y", "psnr_rgb", "dice_pooled@")  # in order of preference
     keys = [key for row in reversed(history) for key in row]
     metric = next(key for score in scores for key in keys if key.startswith(score))
     return metric, [row for row in history if metric in row]

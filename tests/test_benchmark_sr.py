@@ -103,6 +103,8 @@ def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
     assert "no super-resolution model" in str(no_scale.exception)
     unknown = run(script, "eval", "srresnet_x3", "--data", pictures)
     assert "no model called 'srresnet_x3'" in str(unknown.exception)
+    comma = run(script, "eval", "bicubic", "--data", pictures, "--sets", "Two,Set5")
+    assert "repeat the option for several, --sets Two --sets Set5." in str(comma.exception)
     nowhere = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Three")
     assert "The set Three is in neither" in str(nowhere.exception)
 

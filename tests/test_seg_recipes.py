@@ -95,3 +95,28 @@ def test_epochs_are_counted_out_and_splits_chosen(tmp_path: Path) -> None:
     few = load_recipe(write_recipe(tmp_path, split={"validation": 3}), SegRecipe)
     with pytest.raises(DataError, match="4 groups of images are too few"):
         Segmentation(few, cars)
+
+
+@pytest.mark.parametrize(
+    ("cars", "split", "advice", "fits"),
+    [
+        (4, {}, r"\(--validation\) and split.held_out \(--held-out\) to 1\.", (1, 1)),
+        (10, {"validation": 2}, "split.held_out .* to 2", (2, 2)),
+        (3, {"validation": 3, "held_out": 1}, "to 1", (1, 1)),
+        (2, {}, "it takes 3 groups at least", None),
+        (3, {"folds": 5}, "set split.folds to 2, and split.held_out to 1", None),
+    ],
+)
+def test_small_folders_are_told_what_works(
+    tmp_path: Path, cars: int, split: dict[str, int], advice: str, fits: tuple[int, int] | None
+) -> None:
+    folder = generate_cars(tmp_path / "cars", cars=cars)
+    recipe = load_recipe(write_recipe(tmp_path, split=split), SegRecipe)
+    with pytest.raises(DataError, match=advice):
+        Segmentation(recipe, folder)
+    works = dict(zip(("validation", "held_out"), fits or (1, 1), strict=True))
+    if "folds" in split:
+        works = {"folds": 2, "held_out": 1}
+    if cars > 2:
+        recipe = load_recipe(write_recipe(tmp_path, split=works), SegRecipe)
+        assert Segmentation(recipe, folder).split.train

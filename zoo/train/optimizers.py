@@ -110,19 +110,25 @@ def make_optimizer(
 def parameter_groups(
     section: OptimizerSection, parameters: Mapping[str, nn.Parameter], *, lr: float
 ) -> list[dict[str, Any]]:
-    """Parameter groups; for Muon, the matrices that it orthogonalises and those left to Adam."""
-    if section.name != "muon":
-        return [{"params": list(parameters.values()), "lr": lr}]
-    by_adam: list[nn.Parameter] = []
-    by_muon: list[nn.Parameter] = []
+    """Parameter groups: with a weight decay, norms and biases are apart, for they don't decay; for
+    Muon, so are the matrices that it orthogonalises, the others being Adam's.
+    """
+    muon = section.name == "muon"
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, value in parameters.items():
         ends = name.startswith(tuple(f"{module}." for module in section.adam_modules))
-        (by_adam if ends or value.ndim < 2 else by_muon).append(value)
-    groups: list[dict[str, Any]] = [
-        {"params": by_muon, "lr": lr},
-        {"params": by_adam, "use_fallback": True, "lr": lr * section.adam_ratio},
+        vector = value.ndim < 2 or name.split(".")[-1] == "bias"
+        by_adam = muon and (ends or value.ndim < 2)
+        groups.setdefault((by_adam, vector and section.weight_decay > 0), []).append(value)
+    return [
+        {
+            "params": params,
+            "lr": lr * (section.adam_ratio if by_adam else 1),
+            "weight_decay": 0.0 if fixed else section.weight_decay,
+            **({"use_fallback": True} if by_adam else {}),
+        }
+        for (by_adam, fixed), params in sorted(groups.items(), key=lambda item: item[0])
     ]
-    return [group for group in groups if group["params"]]
 
 
 def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:

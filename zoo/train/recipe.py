@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -35,7 +36,8 @@ class OptimizerSection(Section):
     """An optimizer by name.
 
     Muon orthogonalises the updates of weight matrices; all other parameters, and the modules in
-    `adam_modules`, use Adam at `adam_ratio` times the learning rate.
+    `adam_modules`, use Adam at `adam_ratio` times the learning rate. `weight_decay` acts on all
+    parameters but norms and biases.
     """
 
     name: Literal["adam", "adamw", "muon"] = "adam"
@@ -92,7 +94,11 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _logged_when_saved(self) -> Recipe:
         if self.validate_every % self.log_every or self.checkpoint_every % self.log_every:
-            raise ValueError("validate_every and checkpoint_every must be multiples of log_every")
+            fitting = math.gcd(self.validate_every, self.checkpoint_every)
+            raise ValueError(
+                "validate_every and checkpoint_every must be multiples of log_every, which is"
+                f" {self.log_every}: set log_every to {fitting}"
+            )
         return self
 
 
