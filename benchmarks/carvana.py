@@ -9,44 +9,43 @@ DIR holds train/ with train_masks/ or train_masks.csv, as Kaggle gives them, or 
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from card import LESSON
-from common import (
-    RESULTS,
-    Resume,
-    RunFolder,
-    Smoke,
-    TimeLimit,
-    cost,
-    fit,
-    open_model,
-    write_result,
-)
+from common import RESULTS, Smoke, cost, open_model, write_result
 from environment import environment
 from generated_cars import generate_cars
 from outlines import Prediction, draw
 from rich import print
 from rich.table import Table
 
-from zoo.create import create_model
-from zoo.errors import DataError, OptionError, RecipeError, ZooError
+from zoo.commands.train import (
+    Cache,
+    EncoderName,
+    EncoderWeights,
+    Epochs,
+    FindLr,
+    HeldOut,
+    RecipeFile,
+    Resume,
+    RunFolder,
+    StepsMore,
+    TimeLimit,
+    Validation,
+)
+from zoo.errors import DataError, OptionError, ZooError
 from zoo.inference.segmenter import Segmenter
-from zoo.registry import get_model
 from zoo.seg.data.folders import Pair, find_problems, list_pairs
 from zoo.seg.measure.evaluate import METRICS, PROTOCOL, evaluate, load_at, validation_pairs
 from zoo.store.atomic import replacing
-from zoo.train.checkpoints import start_from
-from zoo.train.find_rate import find_rate, plot
-from zoo.train.loop import Trainer
-from zoo.train.recipe import load_recipe
-from zoo.train.segmentation import Segmentation, SegRecipe, smoke
+from zoo.train.run import changed, load_plan, train_by
+from zoo.train.segmentation import SegRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -69,49 +68,47 @@ def check(
 
 @app.command()
 def train(
-    recipe: Path,
+    recipe: RecipeFile,
     data: Annotated[Path | None, typer.Option(help="Folder of images and masks.")] = None,
     out: RunFolder = None,
-    encoder_weights: Annotated[
-        str | None, typer.Option(help="'default' or a *.safetensors file; else the recipe's.")
-    ] = None,
+    held_out: HeldOut = None,
+    validation: Validation = None,
+    epochs: Epochs = None,
+    encoder: EncoderName = None,
+    encoder_weights: EncoderWeights = None,
     time_limit: TimeLimit = None,
     resume: Resume = False,
-    find_lr: Annotated[
-        bool, typer.Option("--find-lr", help="Suggest a learning rate; OUT/find_lr.png shows why.")
-    ] = False,
-    cache: Annotated[Path | None, typer.Option(help="Of resized copies; else zoo's own.")] = None,
+    steps_more: StepsMore = 0,
+    find_lr: FindLr = False,
+    cache: Cache = None,
     smoke_test: Smoke = False,
 ) -> None:
     """Train a model by a recipe."""
-    plan = load_recipe(recipe, SegRecipe)
-    if get_model(plan.model.name).task != "segmentation":
-        raise RecipeError(f"{plan.model.name} is no segmentation model.")
+    plan = changed(
+        load_plan(recipe, task="segmentation"),
+        held_out=held_out,
+        validation=validation,
+        epochs=epochs,
+        encoder=encoder,
+    )
     with tempfile.TemporaryDirectory() as scratch:
         if smoke_test:
+            assert isinstance(plan, SegRecipe)
             plan, data = smoke(plan), generate_cars(Path(scratch) / "cars")
             out, cache = out or Path(scratch) / "run", Path(scratch) / "cache"
         if data is None:
             raise typer.BadParameter("--data is needed (or --smoke).")
-        out = out or Path("runs") / recipe.stem
-        options = dict(plan.model.options)
-        if encoder_weights is not None:
-            options["encoder_weights"] = encoder_weights
-        if resume:  # the checkpoint holds all weights
-            options.pop("encoder_weights", None)
-        torch.manual_seed(plan.seed)
-        model: Any = create_model(plan.model.name, **options)
-        if plan.model.start and not resume:
-            typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
-        task = Segmentation(plan, data, classes=model.classes, cache=cache)
-        if find_lr:
-            curve = find_rate(model, task.recipe, task)
-            out.mkdir(parents=True, exist_ok=True)
-            plot(curve, out / "find_lr.png")
-            print(f"Try lr: {curve.suggestion:.1e} ({out / 'find_lr.png'})")
-            return
-        trainer = Trainer(model, task.recipe, out)
-        fit(trainer, task, time_limit=time_limit, resume=resume)
+        train_by(
+            plan,
+            data,
+            out or Path("runs") / recipe.stem,
+            encoder_weights=encoder_weights,
+            cache=cache,
+            time_limit=math.inf if time_limit is None else time_limit,
+            resume=resume,
+            steps_more=steps_more,
+            find_lr=find_lr,
+        )
 
 
 @app.command("eval")

@@ -1,11 +1,9 @@
-"""Helpers of the benchmarks: options, training, opening a model, its cost, result files."""
+"""Helpers of the benchmarks: brief trainings, opening a model, its cost, result files."""
 
 from __future__ import annotations
 
 import copy
 import json
-import math
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,32 +32,9 @@ from zoo.train.task import Task
 RESULTS = Path(__file__).parent / "results"
 
 
-def seconds(text: str) -> float:
-    """Reads "90s", "25m" or "1.5h"."""
-    match = re.fullmatch(r"(\d+\.?\d*)([smh])", text)
-    if not match:
-        raise typer.BadParameter(f"{text!r} is no duration such as 90s, 25m or 1.5h.")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-# Options of the commands that train.
-RunFolder = Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")]
-TimeLimit = Annotated[
-    float | None,
-    typer.Option(parser=seconds, metavar="TIME", help="End in order after 90s, 25m, 1.5h."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
 Smoke = Annotated[
     bool, typer.Option("--smoke", help="The whole path in a minute, on generated images.")
 ]
-
-
-def fit(trainer: Trainer, task: Task[Any], *, time_limit: float | None, resume: bool) -> None:
-    """Train, then print the step reached and the run's folder."""
-    limit = math.inf if time_limit is None else time_limit
-    done = trainer.fit(task, time_limit=limit, resume=resume)
-    end = "Finished" if done else "Stopped in time"
-    trainer.accelerator.print(f"{end} at step {trainer.step}: {trainer.folder}")
 
 
 def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:

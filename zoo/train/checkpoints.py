@@ -18,12 +18,11 @@ from zoo.train.transfer import TransferReport, transfer_weights
 CHECKPOINT = "last.pt"
 
 
-def check_folder(folder: Path, *, resume: bool) -> None:
-    """Find out, before any work, whether a run can be kept in a folder; nothing is made.
+def check_place(folder: Path) -> None:
+    """Find out, before any work, whether a folder can be made and written to; nothing is made.
 
     Raises:
-        TrainingError: the folder can't be made or written to; it holds no run to resume; or, if
-            none is to be resumed, it holds one.
+        TrainingError: it can't.
     """
     try:
         place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
@@ -31,11 +30,21 @@ def check_folder(folder: Path, *, resume: bool) -> None:
             raise NotADirectoryError(None, f"{place} is a file")
         if not os.access(place, os.W_OK | os.X_OK):
             raise PermissionError(None, f"{place} can't be written to")
-        held = (folder / CHECKPOINT).exists()
     except OSError as error:
         raise TrainingError(
-            f"{folder} can't be the run's folder: {error.strerror}; --out names another."
+            f"Nothing can be kept in {folder}: {error.strerror}; --out names another folder."
         ) from error
+
+
+def check_folder(folder: Path, *, resume: bool) -> None:
+    """Find out, before any work, whether a run can be kept in a folder.
+
+    Raises:
+        TrainingError: see `check_place`; the folder holds no run to resume; or, if none is to be
+            resumed, it holds one.
+    """
+    check_place(folder)
+    held = (folder / CHECKPOINT).exists()
     if resume and not held:
         raise TrainingError(f"There is no checkpoint {folder / CHECKPOINT} to resume from.")
     if held and not resume:

@@ -31,10 +31,11 @@ def random_state(device: torch.device) -> dict[str, Any]:
 
     They are tensors and plain containers, which a checkpoint can hold.
     """
-    kind, keys, *rest = np.random.get_state()
+    numpy_state: Any = np.random.get_state()
+    kind, keys, *rest = numpy_state
     state = {
         "python": random.getstate(),
-        "numpy": (kind, keys.tolist(), *rest),  # type: ignore[union-attr]
+        "numpy": (kind, keys.tolist(), *rest),
         "torch": torch.get_rng_state(),
     }
     if device.type != "cpu":

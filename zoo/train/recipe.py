@@ -113,17 +113,21 @@ def load_recipe(file: Path, schema: type[R]) -> R:
             the first such entry and the nearest known key.
     """
     try:
-        content = yaml.safe_load(file.read_text())
+        return schema.model_validate(read_recipe(file))
+    except ValidationError as error:
+        raise RecipeError(f"The recipe {file}: {describe(error, schema)}") from error
+
+
+def read_recipe(file: Path) -> Any:
+    """The content of a recipe file, not held against a schema; raises RecipeError if it is none."""
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"The recipe {file} can't be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"The recipe {file} is no valid YAML: {' '.join(str(error).split())}."
         ) from error
-    try:
-        return schema.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"The recipe {file}: {describe(error, schema)}") from error
 
 
 def describe(error: ValidationError, schema: type[BaseModel]) -> str:

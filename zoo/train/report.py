@@ -49,7 +49,7 @@ class Report:
         self.board: SummaryWriter | None = None
         if not self.silent:
             self.board = self._stack.enter_context(
-                SummaryWriter(self.folder, purge_step=self.step)  # type: ignore[no-untyped-call]
+                SummaryWriter(self.folder, purge_step=self.step)
             )
         self._stack.enter_context(self.progress)
         return self
@@ -72,7 +72,7 @@ class Report:
         figures = {name: value for name, value in row.items() if name != "step"}
         for name, value in figures.items():
             assert self.board is not None
-            self.board.add_scalar(name, value, row["step"])  # type: ignore[no-untyped-call]
+            self.board.add_scalar(name, value, row["step"])
         text = "  ".join(f"{name} {value:.4g}" for name, value in figures.items())
         line = f"step {row['step']} of {self.steps}  {text}"
         if self.plain:
