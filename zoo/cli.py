@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | segment | export | verify | demo."""
+"""The command line: zoo list | info | upscale | segment | export | verify | demo | train."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 import zoo
+from zoo.commands.train import train
 from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
 
 # Each command imports torch itself, so that `zoo --help` does not wait for it.
@@ -226,6 +227,8 @@ def demo(
 
     raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
 
+
+app.command()(train)
 
 if __name__ == "__main__":
     main()

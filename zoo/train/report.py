@@ -48,9 +48,7 @@ class Report:
         self._stack = ExitStack()
         self.board: SummaryWriter | None = None
         if not self.silent:
-            self.board = self._stack.enter_context(
-                SummaryWriter(self.folder, purge_step=self.step)
-            )
+            self.board = self._stack.enter_context(SummaryWriter(self.folder, purge_step=self.step))
         self._stack.enter_context(self.progress)
         return self
 

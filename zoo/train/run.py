@@ -15,7 +15,7 @@ from zoo.pictures.files import list_images
 from zoo.registry import Task, get_model, list_models
 from zoo.seg.data.folders import list_pairs
 from zoo.store.atomic import replacing
-from zoo.train.checkpoints import check_folder, check_place, start_from
+from zoo.train.checkpoints import check_folder, start_from
 from zoo.train.find_rate import find_rate, plot
 from zoo.train.loop import Trainer
 from zoo.train.recipe import describe, load_recipe, read_recipe
@@ -135,10 +135,8 @@ def train_by(
     Raises:
         ZooError: what can be refused, before images are read; or the training can't go on.
     """
-    if find_lr:
-        check_place(out)
-    else:
-        check_folder(out, resume=resume)
+    folder = out / "find_lr" if find_lr else out  # not made: a search leaves no run
+    check_folder(folder, resume=resume)
     if isinstance(plan, SRRecipe):
         refuse({"--encoder-weights": encoder_weights}, f"{plan.model.name} has no encoder")
         split_held_out(list_images(data, recursive=False), plan.held_out)
@@ -155,13 +153,13 @@ def train_by(
     if plan.model.start and not resume:
         report = start_from(model, plan.model.start, min_copied=plan.model.min_copied)
     if isinstance(plan, SRRecipe):
-        trainer = Trainer(model, plan, out)
-        if not find_lr:
-            trainer.begin(resume=resume, steps_more=steps_more)
+        trainer = Trainer(model, plan, folder)
+        trainer.begin(resume=resume, steps_more=steps_more)
         task: Any = SuperResolution(plan, data, scale=model.scale, device=trainer.device, cache=out)
     else:
         task = Segmentation(plan, data, classes=model.classes, cache=cache)
-        trainer = Trainer(model, task.recipe, out)
+        trainer = Trainer(model, task.recipe, folder)
+        trainer.begin(resume=resume, steps_more=steps_more)
     if report is not None:
         trainer.accelerator.print(report)
     if find_lr:
