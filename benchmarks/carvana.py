@@ -18,7 +18,16 @@ from typing import Annotated, Any
 
 import typer
 from card import LESSON
-from common import RESULTS, Smoke, cost, open_model, write_result
+from common import (
+    RESULTS,
+    Dirty,
+    Smoke,
+    check_results,
+    cost,
+    open_model,
+    start_sha256,
+    write_result,
+)
 from environment import environment
 from generated_cars import generate_cars
 from outlines import Prediction, draw
@@ -125,8 +134,10 @@ def evaluate_model(
         bool, typer.Option("--allow-empty", help="Accept masks without an object.")
     ] = False,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = RESULTS,
+    dirty: Dirty = False,
 ) -> None:
     """Measure on the validation cars; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
+    check_results(out, dirty=dirty)
     name, sha256, net = open_model(model, weights)
     if not hasattr(net, "classes"):
         raise OptionError(f"{name} is no segmentation model.")
@@ -147,10 +158,11 @@ def evaluate_model(
         "protocol": PROTOCOL,
         **cost(net, segmenter.size, segmenter.size, label=str(segmenter.size)),
         "weights_sha256": sha256,
+        "start_sha256": start_sha256(model if Path(model).is_dir() else name),
         "sets": sets,
         "environment": environment(),
     }
-    write_result(result, out)
+    write_result(result, out, dirty=dirty)
     with replacing(out / f"{name}.jpg") as part:
         extremes(segmenter, pairs, sets["validation"]).save(part, quality=90)
     print(table(result))

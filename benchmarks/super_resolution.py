@@ -16,7 +16,16 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from common import RESULTS, Smoke, cost, open_model, write_result
+from common import (
+    RESULTS,
+    Dirty,
+    Smoke,
+    check_results,
+    cost,
+    open_model,
+    start_sha256,
+    write_result,
+)
 from environment import environment
 from PIL import Image
 from rich import print
@@ -97,16 +106,20 @@ def evaluate_model(
     ] = None,
     weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+    dirty: Dirty = False,
 ) -> None:
     """Measure on benchmark sets; prints a table and writes OUT/NAME.json.
 
     The name of a measurement on other sets than the three usual ones ends in theirs, so that it
     replaces no other.
     """
+    check_results(out, dirty=dirty)
     sets = list(dict.fromkeys([*sets, *context.args]))
+    for title in sets:
+        find_set(data, title)
     for at in (2, 4) if model == "bicubic" and scale is None else (scale,):
         result = measure(model, data, sets, scale=at, weights=weights)
-        write_result(result, out)
+        write_result(result, out, dirty=dirty)
         print(table(result))
 
 
@@ -116,7 +129,7 @@ def measure(
     """Measures one model on benchmark sets; the result is ready for JSON."""
     if model == "bicubic" and scale is not None:
         name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
-        facts: dict[str, Any] = {}
+        facts: dict[str, Any] = {"weights_sha256": None, "start_sha256": None}
     else:
         name, sha256, net = open_model(model, weights)
         if not hasattr(net, "scale"):
@@ -126,7 +139,11 @@ def measure(
         scale = net.scale
         enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
         height, width = 720 // scale, 1280 // scale  # a result of 1280×720, as in the literature
-        facts = {**cost(net, height, width, label="720p"), "weights_sha256": sha256}
+        facts = {
+            **cost(net, height, width, label="720p"),
+            "weights_sha256": sha256,
+            "start_sha256": start_sha256(model if Path(model).is_dir() else name),
+        }
     names = [Path(title).name for title in sets]
     return {
         "model": "_".join([name, *([] if set(sets) == set(SETS) else names)]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from torch import nn
 
 from zoo.create import load_model
 from zoo.errors import TrainingError
+from zoo.sources import resolve
 from zoo.store.atomic import replacing
+from zoo.store.download import sha256_of
 from zoo.train.transfer import TransferReport, transfer_weights
 
 CHECKPOINT = "last.pt"
+START_FILE = "start.json"  # the name and sha256 of the weights that a run began with
 
 
 def check_place(folder: Path) -> None:
@@ -54,8 +58,10 @@ def check_folder(folder: Path, *, resume: bool) -> None:
         )
 
 
-def make_folder(folder: Path, recipe: dict[str, Any]) -> None:
+def make_folder(folder: Path, recipe: dict[str, Any], start: dict[str, str] | None) -> None:
     """Make a run's folder with its recipe, and clear what a killed process left in it.
+
+    start: see `facts_of_start`; None for random weights and for a run that goes on.
 
     Raises:
         TrainingError: the folder can't be made.
@@ -66,6 +72,9 @@ def make_folder(folder: Path, recipe: dict[str, Any]) -> None:
             leftover.unlink(missing_ok=True)
         with replacing(folder / "recipe.yaml") as part:
             part.write_text(yaml.safe_dump(recipe, sort_keys=False))
+        if start is not None:
+            with replacing(folder / START_FILE) as part:
+                part.write_text(json.dumps(start) + "\n")
     except OSError as error:
         raise TrainingError(f"{folder}: the folder can't be made ({error.strerror}).") from error
 
@@ -99,3 +108,12 @@ def start_from(model: nn.Module, start: str, *, min_copied: float) -> TransferRe
         ZooError: the weights are unknown or unreadable, or less than the share `min_copied` fits.
     """
     return transfer_weights(load_model(start), model, min_copied=min_copied)
+
+
+def facts_of_start(start: str) -> dict[str, str]:
+    """The name and the sha256 of the weights `start`, see `start_from`."""
+    architecture, source = resolve(start)
+    if source is None:
+        _, source = resolve(architecture, "default")
+    assert source is not None  # resolve() finds "default" or raises
+    return {"start": start, "sha256": sha256_of(source.fetch())}

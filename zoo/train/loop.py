@@ -65,6 +65,7 @@ class Trainer:
             self.model, multi_avg_fn=partial(average, decay=recipe.ema), use_buffers=True
         )
         named(self.model, recipe.optimizer.adam_modules)  # raises for a typo
+        self.start: dict[str, str] | None = None  # the weights begun with, see `facts_of_start`
         self.step = 0  # over all stages
         self.added = 0  # number of stages that lengthened the run
         self.best = -math.inf
@@ -115,7 +116,7 @@ class Trainer:
         self.begin(resume=resume, steps_more=steps_more)
         main = self.accelerator.is_main_process
         if main:
-            make_folder(self.folder, self.recipe.model_dump(mode="json"))
+            make_folder(self.folder, self.recipe.model_dump(mode="json"), self.start)
         self.task, self.deadline = task, time.monotonic() + time_limit
         stages = self.recipe.stages
         steps, start = sum(stage.steps for stage in stages), 0

@@ -15,7 +15,7 @@ from zoo.pictures.files import list_images
 from zoo.registry import Task, get_model, list_models
 from zoo.seg.data.folders import list_pairs
 from zoo.store.atomic import replacing
-from zoo.train.checkpoints import check_folder, start_from
+from zoo.train.checkpoints import check_folder, facts_of_start, start_from
 from zoo.train.find_rate import find_rate, plot
 from zoo.train.loop import Trainer
 from zoo.train.recipe import describe, load_recipe, read_recipe
@@ -149,9 +149,10 @@ def train_by(
         options.pop("encoder_weights", None)
     torch.manual_seed(plan.seed)
     model: Any = create_model(plan.model.name, **options)
-    report = None
+    report = start = None
     if plan.model.start and not resume:
         report = start_from(model, plan.model.start, min_copied=plan.model.min_copied)
+        start = facts_of_start(plan.model.start)
     if isinstance(plan, SRRecipe):
         trainer = Trainer(model, plan, folder)
         trainer.begin(resume=resume, steps_more=steps_more)
@@ -160,6 +161,7 @@ def train_by(
         task = Segmentation(plan, data, classes=model.classes, cache=cache)
         trainer = Trainer(model, task.recipe, folder)
         trainer.begin(resume=resume, steps_more=steps_more)
+    trainer.start = start
     if report is not None:
         trainer.accelerator.print(report)
     if find_lr:
