@@ -13,7 +13,7 @@ from tiny_seg import RECIPES, TINY, tiny_net, write_recipe
 import zoo
 from zoo.errors import DataError, RecipeError
 from zoo.train.freezing import train_only
-from zoo.train.optimizers import lr_ratios, make_optimizer, trainable_parameters
+from zoo.train.optimizers import lr_ratios, optimizer_of
 from zoo.train.recipe import load_recipe
 from zoo.train.segmentation import Segmentation, SegRecipe, smoke, split_of, with_steps
 
@@ -28,10 +28,7 @@ def test_every_recipe_fits_the_schema_and_its_model(name: str) -> None:
     names = {id(parameter): key for key, parameter in model.named_parameters()}
     for stage in with_steps(recipe, 3760).stages:
         assert stage.steps > 0
-        parameters = trainable_parameters(model, stage.trainable)
-        ratios = lr_ratios(model, stage.lr_ratios)
-        train_only(model, stage.trainable, frozen_statistics=stage.frozen_statistics)
-        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr, ratios=ratios)
+        parameters, optimizer = optimizer_of(model, recipe.optimizer, stage)
         rates = {
             names[id(p)]: group["initial_lr"] for group in optimizer.param_groups
             for p in group["params"]
