@@ -120,3 +120,14 @@ def test_time_limit(script: ModuleType, tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.output
     assert "Stopped in time at step" in outcome.output
     assert (tmp_path / "run" / "last.pt").is_file()
+
+
+def test_the_table_fits_a_narrow_terminal(
+    script: ModuleType, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Two",
+                  "--out", pictures / "out")  # fmt: skip
+    lines = outcome.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(name in outcome.output for name in ("psnr_y", "psnr_y_rounded", "ssim_y"))

@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | segment | export | verify | demo | train."""
+"""The command line: zoo list | info | upscale | segment | export | verify | demo | train | eval."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 import zoo
+from zoo.commands.evaluate import evaluate
 from zoo.commands.train import train
 from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
 
@@ -229,6 +230,7 @@ def demo(
 
 
 app.command()(train)
+app.command("eval")(evaluate)
 
 if __name__ == "__main__":
     main()
