@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -142,11 +143,14 @@ def training(declared: Weights, folder: Path) -> str:
     metric, rows = scored(history)
     last = history[-1].get("run", 0)  # number of the last run, if it continued others
     best = max((row for row in rows if row.get("run", 0) == last), key=lambda row: row[metric])
-    start = yaml.safe_load((ROOT / recipe).read_text())["model"].get("start")
+    chain = recipes_to(recipe)
     means = history[-1].get("mean_of_models")
     sentences = [
         f"Recipe [{recipe}]({recipe}).",
-        f"It starts from `{start}`." if start else "",
+        beginning(recipe, history[-1].get("start_sha256")),
+        f"From random weights on: {' → '.join(f'`{Path(file).name}`' for file in chain)}."
+        if len(chain) > 1
+        else "",
         f"{history[-1]['step']:,} steps{', with the runs before it' if last else ''}.",
         f"The averaged weights of step {best['step']:,} scored best on the images held out "
         f"({score(metric, best[metric])}).",
@@ -154,6 +158,37 @@ def training(declared: Weights, folder: Path) -> str:
         f"[Curve](docs/curves/{name}.svg), [its figures](benchmarks/results/{name}.history.json).",
     ]
     return " ".join(filter(None, sentences))
+
+
+def beginning(recipe: str, sha256: str | None) -> str:
+    """Where a recipe starts, in words. sha256: of the weights that the run began with, if known."""
+    start = start_of(recipe)
+    if start is None:
+        return ""
+    if earlier := recipe_of_run(start):
+        return f"It starts from the result of [{earlier}]({earlier})."
+    version = "" if sha256 == get_weights(start).sha256 else " of that time"
+    return f"It starts from `{start}`{version}."
+
+
+def start_of(recipe: str) -> str | None:
+    start: str | None = yaml.safe_load((ROOT / recipe).read_text())["model"].get("start")
+    return start
+
+
+def recipe_of_run(start: str) -> str | None:
+    """The recipe whose run is kept, by default, in the folder runs/NAME/best; else None."""
+    match = re.fullmatch(r"runs/(\w+)/best", start)
+    return match and f"benchmarks/recipes/{match[1]}.yaml"
+
+
+def recipes_to(recipe: str) -> list[str]:
+    """All recipes on the way from random weights to the result of this one, in order."""
+    start = start_of(recipe)
+    if start is None:
+        return [recipe]
+    earlier = recipe_of_run(start) or get_weights(start).meta.recipe
+    return [*recipes_to(earlier), recipe]
 
 
 def score(metric: str, value: float) -> str:

@@ -9,24 +9,23 @@ DIR holds train/ with train_masks/ or train_masks.csv, as Kaggle gives them, or 
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import torch
 import typer
 from card import LESSON, LESSON_CARS
 from common import (
     RESULTS,
-    Resume,
-    RunFolder,
+    Dirty,
     Smoke,
-    TimeLimit,
+    check_results,
     cost,
-    fit,
     open_model,
+    start_sha256,
     write_result,
 )
 from environment import environment
@@ -35,10 +34,22 @@ from outlines import extremes
 from rich import print
 from rich.table import Table
 
-from zoo.create import create_model
-from zoo.errors import DataError, OptionError, RecipeError, ZooError
+from zoo.commands.train import (
+    Cache,
+    EncoderName,
+    EncoderWeights,
+    Epochs,
+    FindLr,
+    HeldOut,
+    RecipeFile,
+    Resume,
+    RunFolder,
+    StepsMore,
+    TimeLimit,
+    Validation,
+)
+from zoo.errors import DataError, OptionError, ZooError
 from zoo.inference.segmenter import Segmenter
-from zoo.registry import get_model
 from zoo.seg.data.checks import find_problems
 from zoo.seg.data.folders import list_pairs
 from zoo.seg.data.pairs import Reading
@@ -51,11 +62,8 @@ from zoo.seg.measure.evaluate import (
     validation_pairs,
 )
 from zoo.store.atomic import replacing
-from zoo.train.checkpoints import start_from
-from zoo.train.find_rate import find_rate, plot
-from zoo.train.loop import Trainer
-from zoo.train.recipe import load_recipe
-from zoo.train.segmentation import Segmentation, SegRecipe, smoke
+from zoo.train.run import changed, load_plan, train_by
+from zoo.train.segmentation import SegRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
@@ -89,51 +97,47 @@ def check(
 
 @app.command()
 def train(
-    recipe: Path,
+    recipe: RecipeFile,
     data: Annotated[Path | None, typer.Option(help="Folder of images and masks.")] = None,
     out: RunFolder = None,
-    encoder_weights: Annotated[
-        str | None, typer.Option(help="'default' or a *.safetensors file; else the recipe's.")
-    ] = None,
+    held_out: HeldOut = None,
+    validation: Validation = None,
+    epochs: Epochs = None,
+    encoder: EncoderName = None,
+    encoder_weights: EncoderWeights = None,
     time_limit: TimeLimit = None,
     resume: Resume = False,
-    find_lr: Annotated[
-        bool, typer.Option("--find-lr", help="Suggest a learning rate; OUT/find_lr.png shows why.")
-    ] = False,
-    cache: Annotated[Path | None, typer.Option(help="Of resized copies; else zoo's own.")] = None,
+    steps_more: StepsMore = 0,
+    find_lr: FindLr = False,
+    cache: Cache = None,
     smoke_test: Smoke = False,
 ) -> None:
     """Train a model by a recipe."""
-    plan = load_recipe(recipe, SegRecipe)
-    if get_model(plan.model.name).task != "segmentation":
-        raise RecipeError(f"{plan.model.name} is no segmentation model.")
+    plan = changed(
+        load_plan(recipe, task="segmentation"),
+        held_out=held_out,
+        validation=validation,
+        epochs=epochs,
+        encoder=encoder,
+    )
     with tempfile.TemporaryDirectory() as scratch:
         if smoke_test:
+            assert isinstance(plan, SegRecipe)
             plan, data = smoke(plan), generate_cars(Path(scratch) / "cars")
             out, cache = out or Path(scratch) / "run", Path(scratch) / "cache"
         if data is None:
             raise typer.BadParameter("--data is needed (or --smoke).")
-        out = out or Path("runs") / recipe.stem
-        options = dict(plan.model.options)
-        if encoder_weights is not None:
-            options["encoder_weights"] = encoder_weights
-        if resume:  # the checkpoint holds all weights
-            options.pop("encoder_weights", None)
-        torch.manual_seed(plan.seed)
-        model: Any = create_model(plan.model.name, **options)
-        if plan.model.start and not resume:
-            typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
-        task = Segmentation(plan, data, classes=model.classes, channels=model.in_chans, cache=cache)
-        if plan.model.start and not resume:
-            task.check_start(plan.model.start)
-        if find_lr:
-            curve = find_rate(model, task.recipe, task)
-            out.mkdir(parents=True, exist_ok=True)
-            plot(curve, out / "find_lr.png")
-            print(f"Try lr: {curve.suggestion:.1e} ({out / 'find_lr.png'})")
-            return
-        trainer = Trainer(model, task.recipe, out)
-        fit(trainer, task, time_limit=time_limit, resume=resume)
+        train_by(
+            plan,
+            data,
+            out or Path("runs") / recipe.stem,
+            encoder_weights=encoder_weights,
+            cache=cache,
+            time_limit=math.inf if time_limit is None else time_limit,
+            resume=resume,
+            steps_more=steps_more,
+            find_lr=find_lr,
+        )
 
 
 @app.command("eval")
@@ -155,8 +159,10 @@ def evaluate_model(
     ignore_index: IgnoreIndex = None,
     mask_threshold: MaskThreshold = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON and the picture.")] = RESULTS,
+    dirty: Dirty = False,
 ) -> None:
     """Measure on the validation images; prints a table, writes OUT/NAME.json and OUT/NAME.jpg."""
+    check_results(out, dirty=dirty)
     name, sha256, net = open_model(model, weights)
     if not hasattr(net, "classes"):
         raise OptionError(f"{name} is no segmentation model.")
@@ -180,10 +186,11 @@ def evaluate_model(
         "protocol": PROTOCOL,
         **cost(net, segmenter.size, segmenter.size, label=str(segmenter.size)),
         "weights_sha256": sha256,
+        "start_sha256": start_sha256(model if Path(model).is_dir() else name),
         "sets": sets,
         "environment": environment(),
     }
-    write_result(result, out)
+    write_result(result, out, dirty=dirty)
     with replacing(out / f"{name}.jpg") as part:
         extremes(segmenter, pairs, sets[title], reading).save(part, quality=90)
     print(table(result, beside_lesson=fingerprint(pairs) == LESSON_CARS))

@@ -1,11 +1,9 @@
-"""Helpers of the benchmarks: options, training, opening a model, its cost, result files."""
+"""Helpers of the benchmarks: brief trainings, opening a model, its cost, result files."""
 
 from __future__ import annotations
 
 import copy
 import json
-import math
-import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +12,13 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
+from environment import commit
 from spectrum import grid_power, top_octave
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from zoo.create import create_model, load_model
-from zoo.errors import TrainingError
+from zoo.errors import OptionError, TrainingError
 from zoo.predict import upscale
 from zoo.registry import get_weights
 from zoo.sr.data.pairs import Pair
@@ -27,6 +26,7 @@ from zoo.sr.measure.metrics import rgb_to_y
 from zoo.store.atomic import replacing
 from zoo.store.download import sha256_of
 from zoo.store.folder import WEIGHTS_FILE
+from zoo.train.checkpoints import START_FILE, check_place
 from zoo.train.loop import Trainer
 from zoo.train.recipe import Recipe
 from zoo.train.task import Task
@@ -34,32 +34,12 @@ from zoo.train.task import Task
 RESULTS = Path(__file__).parent / "results"
 
 
-def seconds(text: str) -> float:
-    """Reads "90s", "25m" or "1.5h"."""
-    match = re.fullmatch(r"(\d+\.?\d*)([smh])", text)
-    if not match:
-        raise typer.BadParameter(f"{text!r} is no duration such as 90s, 25m or 1.5h.")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2]]
-
-
-# Options of the commands that train.
-RunFolder = Annotated[Path | None, typer.Option(help="The run's folder; else runs/RECIPE.")]
-TimeLimit = Annotated[
-    float | None,
-    typer.Option(parser=seconds, metavar="TIME", help="End in order after 90s, 25m, 1.5h."),
-]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")]
 Smoke = Annotated[
     bool, typer.Option("--smoke", help="The whole path in a minute, on generated images.")
 ]
-
-
-def fit(trainer: Trainer, task: Task[Any], *, time_limit: float | None, resume: bool) -> None:
-    """Train, then print the step reached and the run's folder."""
-    limit = math.inf if time_limit is None else time_limit
-    done = trainer.fit(task, time_limit=limit, resume=resume)
-    end = "Finished" if done else "Stopped in time"
-    trainer.accelerator.print(f"{end} at step {trainer.step}: {trainer.folder}")
+Dirty = Annotated[
+    bool, typer.Option("--dirty", help="Keep the result of code that is in no commit.")
+]
 
 
 def open_model(model: str, weights: str | None) -> tuple[str, str, Any]:
@@ -94,7 +74,7 @@ def scored(history: list[dict[str, float]]) -> tuple[str, list[dict[str, float]]
 
     Segmentation has one score per image size; that of the last stage counts.
     """
-    scores = ("minus_feature_loss", "psnr_y", "dice_pooled@")  # in order of preference
+    scores = ("minus_feature_loss", "psnr_y", "psnr_rgb", "dice_pooled@")  # in order of preference
     keys = [key for row in reversed(history) for key in row]
     metric = next(key for score in scores for key in keys if key.startswith(score))
     return metric, [row for row in history if metric in row]
@@ -137,8 +117,44 @@ def spectrum(net: nn.Module, pairs: Sequence[Pair], *, scale: int) -> dict[str, 
     return {"top_octave": float(octave), "grid": float(grid)}
 
 
-def write_result(result: dict[str, Any], folder: Path) -> None:
-    """Writes FOLDER/MODEL.json."""
+def check_results(folder: Path, *, dirty: bool) -> None:
+    """Find out, before a measurement, whether its result can be kept in a folder.
+
+    Raises:
+        OptionError: it is for benchmarks/results, the code has changes that no commit has, and
+            `dirty` does not allow that.
+        TrainingError: the folder can't be made or written to.
+    """
+    check_place(folder)
+    changed = (commit() or "").endswith("-dirty")
+    if changed and not dirty and folder.resolve() == RESULTS.resolve():
+        raise OptionError(
+            "The code has changes that are in no commit, so nobody could repeat the result: commit"
+            " them, choose another --out, or pass --dirty."
+        )
+
+
+def write_result(result: dict[str, Any], folder: Path, *, dirty: bool = False) -> None:
+    """Writes FOLDER/MODEL.json.
+
+    result: has the sha256 of what was measured and of where that began, as "weights_sha256" and
+        "start_sha256"; None says that there is no such file.
+    Raises what `check_results` raises.
+    """
+    missing = {"weights_sha256", "start_sha256"} - result.keys()
+    if missing:
+        raise ValueError(f"a result has {' and '.join(sorted(missing))}, or None for it")
+    check_results(folder, dirty=dirty)
     folder.mkdir(parents=True, exist_ok=True)
     with replacing(folder / f"{result['model']}.json") as part:
         part.write_text(json.dumps(result, indent=1) + "\n")
+
+
+def start_sha256(model: str) -> str | None:
+    """The sha256 of the weights that a run's folder or published weights began with, if known."""
+    if Path(model).is_dir():
+        file = Path(model).resolve().parent / START_FILE
+        return json.loads(file.read_text())["sha256"] if file.is_file() else None
+    curve = RESULTS / f"{model}.history.json"
+    last = json.loads(curve.read_text())[-1] if curve.is_file() else {}
+    return last.get("start_sha256")

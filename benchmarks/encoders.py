@@ -25,7 +25,7 @@ from typing import Annotated, Any
 import timm
 import torch
 import typer
-from common import RESULTS
+from common import RESULTS, Dirty, check_results
 from environment import environment
 from rich import print
 from rich.progress import track
@@ -71,8 +71,10 @@ def main(
     resume: Annotated[bool, typer.Option("--resume", help="Keep what the file has.")] = False,
     every: Annotated[int, typer.Option(help="Take only every n-th name, for a trial.")] = 1,
     jobs: Annotated[int, typer.Option(help="Processes; else one a core.")] = os.cpu_count() or 1,
+    dirty: Dirty = False,
 ) -> None:
     """Build dynamic_unet on timm's architectures; prints a table and writes OUT/encoders.json."""
+    check_results(out, dirty=dirty)
     quiet()
     file = out / "encoders.json"
     known = json.loads(file.read_text()) if resume and file.is_file() else {}
@@ -186,6 +188,8 @@ def short(error: Exception) -> str:
 def write(file: Path, shapes: dict[str, Any], real: dict[str, Any]) -> None:
     result = {
         "size": SIZE,
+        "weights_sha256": None,
+        "start_sha256": None,  # random weights
         "summary": summary(shapes),
         "real": real,
         "shapes": dict(sorted(shapes.items())),

@@ -12,13 +12,15 @@ import torch
 
 _LIBRARIES = ("torch", "torchvision", "timm", "numpy", "pillow", "safetensors")
 _ROOT = Path(__file__).parents[1]
+_WRITTEN = ("benchmarks/results", "docs", "zoo/pretrained", "*.md")
 
 
 def environment() -> dict[str, Any]:
     """Return the versions, the machine and the commit, ready for JSON.
 
-    "commit" is the full git hash, with "-dirty" appended if tracked files differ from it, or None
-    outside a checkout. "gpu" is None on a machine without one. Host name and paths are left out.
+    "commit" is the full git hash, with "-dirty" appended if tracked files differ from it, but for
+    those that measuring and publishing write, or None outside a checkout. "gpu" is None on a
+    machine without one. Host name and paths are left out.
     """
     return {
         "python": platform.python_version(),
@@ -45,11 +47,18 @@ def commit() -> str | None:
     """Return the commit of the checkout that holds this file, or None."""
     if not (_ROOT / ".git").exists():
         return None
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    measured = [f":(exclude){place}" for place in _WRITTEN]
     try:
-        answer = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)
+        head = _git("rev-parse", "HEAD")
+        changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", *measured)
     except (OSError, subprocess.CalledProcessError):
         return None
+    return head + "-dirty" * bool(changed)
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", *arguments]
+    answer = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=True)
     return answer.stdout.strip()
 
 

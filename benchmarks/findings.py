@@ -8,6 +8,8 @@ from typing import Any
 
 from card import SR_SETS, result
 
+from zoo.registry import get_weights
+
 
 def findings(folder: Path) -> str:
     """One section for each study that has run."""
@@ -69,13 +71,16 @@ def upsampling(study: dict[str, Any]) -> str:
 
 def losses(study: dict[str, Any]) -> str:
     rows = study["losses"]
+    start = "srresnet_x4.psnr"
+    current = study.get("start_sha256") == get_weights(start).sha256
     detail = {name: f"{row['top_octave']:.0%}" for name, row in rows.items()}
     cost = max(psnr(row) for row in rows.values()) - psnr(rows["feature loss"])
     return section(
         "Pixel losses blur, the feature loss sharpens",
         "The lesson replaces the pixel loss by a feature loss: the distance of what a trained "
         "network sees in two images. The study trains the same ×4 weights for "
-        f"{study['steps']} more steps by each loss.",
+        f"{study['steps']} more steps by each loss."
+        + ("" if current else f" It began with an earlier version of `{start}`."),
         bullets(
             "The pixel losses, squared error (MSE) and L1, give the smallest error. They keep "
             f"{' and '.join(dict.fromkeys([detail['MSE'], detail['L1']]))} of the fine detail.",

@@ -16,7 +16,7 @@ import skimage.data
 import torch
 import typer
 from accelerate import Accelerator
-from common import RESULTS, every, spectrum, train_briefly, write_result
+from common import RESULTS, Dirty, check_results, every, spectrum, train_briefly, write_result
 from environment import environment
 from rich import print
 
@@ -24,8 +24,10 @@ from zoo.create import create_model
 from zoo.errors import ZooError
 from zoo.pictures.comparison import Row, draw
 from zoo.predict import upscale
+from zoo.registry import get_weights
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
 from zoo.store.atomic import replacing
+from zoo.store.state_dict import checksum
 from zoo.train.checkpoints import start_from
 from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import FeatureSection, SRRecipe, SuperResolution
@@ -52,14 +54,17 @@ def main(
     held_out: Annotated[int, typer.Option(min=1, help="Photographs set aside.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
     picture: Annotated[Path, typer.Option(help="File of the picture.")] = PICTURE,
+    dirty: Dirty = False,
 ) -> None:
     """Train by several losses from the same weights."""
+    check_results(out, dirty=dirty)
     feature = FeatureSection(grid=25, excess=40)
     if feature_weights is not None:
         section = load_recipe(RECIPE, SRRecipe).feature
         feature = section.model_copy(update={"weights": feature_weights})
     cat = crop_to_multiple(skimage.data.chelsea(), SCALE)
     small = bicubic_downscale(cat, SCALE)
+    trained: dict[str, str] = {}
     results, versions = {}, {"bicubic": bicubic_upscale(small, SCALE)}
     recipe = SRRecipe(
         model={"name": "srresnet_x4", "start": START},
@@ -87,6 +92,7 @@ def main(
         model = create_model("srresnet_x4")
         start_from(model, START, min_copied=1)
         net, history = train_briefly(model, recipe, task)
+        trained[loss] = checksum(net.state_dict())
         results[loss] = {
             "psnr_y": history[-1]["psnr_y"],
             **spectrum(net, task.held_out, scale=SCALE),
@@ -96,10 +102,12 @@ def main(
         "model": "losses",
         "protocol": PROTOCOL,
         "steps": steps,
+        "weights_sha256": trained,
+        "start_sha256": get_weights(START).sha256,
         "losses": results,
         "environment": environment(),
     }
-    write_result(study, out)
+    write_result(study, out, dirty=dirty)
     captions = {
         loss: f"{row['psnr_y']:.2f} dB, detail {row['top_octave']:.0%}, grid {row['grid']:.1f}"
         for loss, row in results.items()

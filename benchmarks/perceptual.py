@@ -19,7 +19,7 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from common import RESULTS, write_result
+from common import RESULTS, Dirty, check_results, start_sha256, write_result
 from environment import environment
 from feature_distance import FeatureDistance
 from numpy.typing import NDArray
@@ -61,8 +61,10 @@ def main(
     lite0: Annotated[str, typer.Option(help="*.safetensors file of Lite0.")] = "default",
     sets: Annotated[list[str], typer.Option(help="Sets to measure on.")] = list(SETS),  # noqa: B006
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+    dirty: Dirty = False,
 ) -> None:
     """Measure all weights of a model and bicubic enlargement; prints a table."""
+    check_results(out, dirty=dirty)
     names = list_weights(model)
     if not names:
         raise OptionError(f"{model} has no weights to measure.")
@@ -77,6 +79,7 @@ def main(
         "scale": scale,
         "protocol": PROTOCOL,
         "weights_sha256": {name: get_weights(name).sha256 for name in names},
+        "start_sha256": {name: start_sha256(name) for name in names},
         "sets": {
             title: {
                 name: measure(enlarge, find_set(data, title), scale, distances)
@@ -86,7 +89,7 @@ def main(
         },
         "environment": environment(),
     }
-    write_result(result, out)
+    write_result(result, out, dirty=dirty)
     print(table(result))
 
 

@@ -11,17 +11,21 @@ docs/lesson.md. A test fails while one of them differs from what this script wou
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 from card import model_card, readme_segmentation, readme_super_resolution, result, shipped
-from common import RESULTS, scored
+from common import RESULTS, scored, start_sha256
 from findings import findings
+from torch import Tensor
 
-import zoo
 from zoo.create import load_model
+from zoo.errors import OptionError, ZooError
+from zoo.model import ZooModel
 from zoo.registry import PRETRAINED, get_weights
 from zoo.store.atomic import replacing
 from zoo.store.download import sha256_of
@@ -46,15 +50,11 @@ def weights(
     ] = None,
 ) -> None:
     """Write a run's best weights as PRETRAINED/NAME.safetensors, and its curve; print the facts."""
-    model = zoo.load_model(folder / "best")
-    for count, other in enumerate(mean_with or [], start=2):
-        theirs = dict(load_model(other).named_parameters())
-        for key, parameter in model.named_parameters():
-            parameter.data.lerp_(theirs[key].data, 1 / count)
+    model = load_model(folder / "best")
+    mean = mean_of([model, *(load_model(other) for other in mean_with or [])])
     trained = {key for key, _ in model.named_parameters()}
     state = {  # buffers, such as statistics of batch norm, keep their precision
-        key: value.to(torch.float16) if key in trained else value
-        for key, value in model.state_dict().items()
+        key: value.to(torch.float16) if key in trained else value for key, value in mean.items()
     }
     file = PRETRAINED / f"{name}.safetensors"
     save_weights(state, file)
@@ -66,11 +66,48 @@ def weights(
         history = earlier + [{**row, "step": row["step"] + done, "run": run} for row in history]
     if mean_with:
         history[-1]["mean_of_models"] = 1 + len(mean_with)
+    if start := start_sha256(str(folder / "best")):
+        history[-1]["start_sha256"] = start
     write_json(curve, history)
     plot_curve(history, ROOT / "docs" / "curves" / f"{name}.svg")
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')
     if model.split:
         print(f"split={model.split},")
+
+
+def mean_of(models: Sequence[ZooModel]) -> dict[str, Tensor]:
+    """The mean state of models of one network, each with the same share.
+
+    Statistics of batch norm are averaged as parameters are; integers, such as its count of batches,
+    are the first model's.
+
+    Raises:
+        OptionError: a model is another network.
+    """
+    first, *others = models
+    mean = {key: value.clone() for key, value in first.state_dict().items()}
+    states = [model.state_dict() for model in others]
+    for other, state in zip(others, states, strict=True):
+        if network(other) != network(first) or shapes(state) != shapes(mean):
+            raise OptionError(
+                f"{other.source} can't be averaged with {first.source}: it is another network,"
+                f" {network(other)}, not {network(first)}."
+            )
+    for key, value in mean.items():
+        if value.is_floating_point():
+            values = [value.double(), *(state[key].double() for state in states)]
+            mean[key] = torch.stack(values).mean(0).to(value.dtype)
+    return mean
+
+
+def network(model: ZooModel) -> str:
+    """The architecture with its options, without the origin of weights."""
+    options = {k: v for k, v in model.config["options"].items() if k != "encoder_weights"}
+    return f"{model.config['architecture']} {options}"
+
+
+def shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {key: value.shape for key, value in state.items()}
 
 
 @app.command()
@@ -146,4 +183,7 @@ def between(text: str, title: str, content: str) -> str:
 
 
 if __name__ == "__main__":
-    app()
+    try:
+        app()
+    except ZooError as error:
+        sys.exit(f"error: {error}")

@@ -26,6 +26,7 @@ import numpy as np
 import skimage.data
 import torch
 import typer
+from common import RESULTS, Dirty, check_results, start_sha256
 from environment import environment
 from numpy.typing import NDArray
 from PIL import Image
@@ -42,7 +43,6 @@ from zoo.store.atomic import replacing
 from zoo.store.download import sha256_of
 from zoo.store.folder import save_model
 
-RESULTS = Path(__file__).parent / "results"
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee")
 Pixels = NDArray[np.uint8]
 Enlarge = Callable[[Pixels], Pixels]
@@ -54,8 +54,10 @@ def benchmark(
     repeats: Annotated[int, typer.Option(min=1, help="Timings of each path, in turns.")] = 7,
     megapixels: Annotated[float, typer.Option(help="Of the memory test; 0: none.")] = 24,
     out: Annotated[Path, typer.Option(help="The JSON of results.")] = RESULTS / "speed.json",
+    dirty: Dirty = False,
 ) -> None:
     """Compare the default path of this machine with the plain network; writes OUT."""
+    check_results(out.parent, dirty=dirty)
     net = create_model(model, weights=weights).eval()
     # Measured first, while this process is small: a child's peak memory starts at its parent's.
     memory = peak_memory(net, megapixels) if megapixels else None
@@ -70,6 +72,7 @@ def benchmark(
     result = {
         "model": known.name if known else model,
         "weights_sha256": known.sha256 if known else sha256_of(Path(weights)),
+        "start_sha256": start_sha256(known.name) if known else None,
         "plain": "fp32, contiguous, whole picture",
         "default": f"{str(upscaler.dtype).removeprefix('torch.')}, tile {upscaler.tile}",
         "input": list(coffee.shape),

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import torch
 import typer
 from accelerate import Accelerator
-from common import RESULTS, every, train_briefly, write_result
+from common import RESULTS, Dirty, check_results, every, train_briefly, write_result
 from environment import environment
 from rich import print
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ from zoo.errors import ZooError
 from zoo.registry import register_model
 from zoo.sr.networks.srresnet import SRResNet
 from zoo.store.atomic import replacing
+from zoo.store.state_dict import checksum
 from zoo.train.super_resolution import SRRecipe, SuperResolution
 
 PICTURE = Path(__file__).parents[1] / "docs" / "stability.png"
@@ -80,9 +81,12 @@ def main(
     held_out: Annotated[int, typer.Option(min=1, help="Photographs set aside.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
     picture: Annotated[Path, typer.Option(help="File of the picture.")] = PICTURE,
+    dirty: Dirty = False,
 ) -> None:
     """Train with and without what is said to stabilise."""
+    check_results(out, dirty=dirty)
     curves: dict[str, list[dict[str, float]]] = {}
+    trained: dict[str, str] = {}
     task: SuperResolution | None = None
     for name, (options, batch) in STABILITY.items():
         length = steps if batch == 16 else max(1, steps // 2)
@@ -97,15 +101,18 @@ def main(
         torch.manual_seed(0)
         model = create_model("study_blocks", **options)
         task = task or SuperResolution(recipe, data, scale=2, device=Accelerator().device)
-        curves[name] = train_briefly(model, recipe, task)[1]
+        net, curves[name] = train_briefly(model, recipe, task)
+        trained[name] = checksum(net.state_dict())
     study = {
         "model": "stability",
         "protocol": PROTOCOL,
         "lr": lr,
+        "weights_sha256": trained,
+        "start_sha256": None,  # random weights
         "curves": curves,
         "environment": environment(),
     }
-    write_result(study, out)
+    write_result(study, out, dirty=dirty)
     plot(curves, picture)
     print({name: rows[-1] if rows else None for name, rows in curves.items()})
 

@@ -7,6 +7,7 @@ python benchmarks/super_resolution.py eval bicubic --data DIR
 
 from __future__ import annotations
 
+import math
 import sys
 import tempfile
 from functools import partial
@@ -14,17 +15,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
 from common import (
     RESULTS,
-    Resume,
-    RunFolder,
+    Dirty,
     Smoke,
-    TimeLimit,
+    check_results,
     cost,
-    fit,
     open_model,
+    start_sha256,
     write_result,
 )
 from environment import environment
@@ -32,52 +31,58 @@ from PIL import Image
 from rich import print
 from rich.table import Table
 
-from zoo.create import create_model
-from zoo.errors import OptionError, RecipeError, ZooError
+from zoo.commands.train import (
+    FeatureWeights,
+    FindLr,
+    HeldOut,
+    RecipeFile,
+    Resume,
+    RunFolder,
+    StepsMore,
+    TimeLimit,
+)
+from zoo.errors import OptionError, ZooError
 from zoo.predict import upscale
 from zoo.sr.data.imresize import bicubic_upscale
 from zoo.sr.measure.evaluate import METRICS, PROTOCOL, SETS, evaluate, find_set, told_apart
-from zoo.train.checkpoints import start_from
-from zoo.train.loop import Trainer
-from zoo.train.recipe import load_recipe
-from zoo.train.super_resolution import SRRecipe, SuperResolution, smoke
+from zoo.train.run import changed, load_plan, train_by
+from zoo.train.super_resolution import SRRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 @app.command()
 def train(
-    recipe: Path,
+    recipe: RecipeFile,
     data: Annotated[Path | None, typer.Option(help="Folder of photographs.")] = None,
     out: RunFolder = None,
-    feature_weights: Annotated[
-        str | None, typer.Option(help="*.safetensors file of the feature loss's network.")
-    ] = None,
+    held_out: HeldOut = None,
+    feature_weights: FeatureWeights = None,
     time_limit: TimeLimit = None,
     resume: Resume = False,
+    steps_more: StepsMore = 0,
+    find_lr: FindLr = False,
     smoke_test: Smoke = False,
 ) -> None:
     """Train a model by a recipe."""
-    plan = load_recipe(recipe, SRRecipe)
+    plan = load_plan(recipe, task="super-resolution")
+    plan = changed(plan, held_out=held_out, feature_weights=feature_weights)
     with tempfile.TemporaryDirectory() as scratch:
         if smoke_test:
+            assert isinstance(plan, SRRecipe)
             plan, data = smoke(plan), generated_photographs(Path(scratch))
             out = out or Path(scratch) / "run"
         if data is None:
             raise typer.BadParameter("--data is needed (or --smoke).")
-        if feature_weights is not None:
-            feature = plan.feature.model_copy(update={"weights": feature_weights})
-            plan = plan.model_copy(update={"feature": feature})
-        torch.manual_seed(plan.seed)
-        model = create_model(plan.model.name, **plan.model.options)
-        if not hasattr(model, "scale"):
-            raise RecipeError(f"{plan.model.name} is no super-resolution model: it has no scale.")
-        if plan.model.start and not resume:
-            typer.echo(start_from(model, plan.model.start, min_copied=plan.model.min_copied))
-        out = out or Path("runs") / recipe.stem
-        trainer = Trainer(model, plan, out)
-        task = SuperResolution(plan, data, scale=model.scale, device=trainer.device, cache=out)
-        fit(trainer, task, time_limit=time_limit, resume=resume)
+        train_by(
+            plan,
+            data,
+            out or Path("runs") / recipe.stem,
+            time_limit=math.inf if time_limit is None else time_limit,
+            resume=resume,
+            steps_more=steps_more,
+            find_lr=find_lr,
+        )
 
 
 def generated_photographs(folder: Path) -> Path:
@@ -101,16 +106,20 @@ def evaluate_model(
     ] = None,
     weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+    dirty: Dirty = False,
 ) -> None:
     """Measure on benchmark sets; prints a table and writes OUT/NAME.json.
 
     The name of a measurement on other sets than the three usual ones ends in theirs, so that it
     replaces no other.
     """
+    check_results(out, dirty=dirty)
     sets = list(dict.fromkeys([*sets, *context.args]))
+    for title in sets:
+        find_set(data, title)
     for at in (2, 4) if model == "bicubic" and scale is None else (scale,):
         result = measure(model, data, sets, scale=at, weights=weights)
-        write_result(result, out)
+        write_result(result, out, dirty=dirty)
         print(table(result))
 
 
@@ -120,7 +129,7 @@ def measure(
     """Measures one model on benchmark sets; the result is ready for JSON."""
     if model == "bicubic" and scale is not None:
         name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
-        facts: dict[str, Any] = {}
+        facts: dict[str, Any] = {"weights_sha256": None, "start_sha256": None}
     else:
         name, sha256, net = open_model(model, weights)
         if not hasattr(net, "scale"):
@@ -130,7 +139,11 @@ def measure(
         scale = net.scale
         enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
         height, width = 720 // scale, 1280 // scale  # a result of 1280×720, as in the literature
-        facts = {**cost(net, height, width, label="720p"), "weights_sha256": sha256}
+        facts = {
+            **cost(net, height, width, label="720p"),
+            "weights_sha256": sha256,
+            "start_sha256": start_sha256(model if Path(model).is_dir() else name),
+        }
     full = [title.strip("/").replace("/", "_") for title in sets]
     names = told_apart([Path(title).name for title in sets], full)
     return {

@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 import typer
 from accelerate import Accelerator
-from common import RESULTS, cost, every, spectrum, train_briefly, write_result
+from common import RESULTS, Dirty, check_results, cost, every, spectrum, train_briefly, write_result
 from environment import environment
 from numpy.typing import NDArray
 from PIL import Image
@@ -41,6 +41,7 @@ from zoo.registry import register_model
 from zoo.sr.data.imresize import bicubic_downscale
 from zoo.sr.networks.srresnet import SRResNet
 from zoo.store.atomic import replacing
+from zoo.store.state_dict import checksum
 from zoo.train.super_resolution import SRRecipe, SuperResolution
 
 SIZE = {"width": 32, "depth": 4}
@@ -110,8 +111,10 @@ def main(
     held_out: Annotated[int, typer.Option(min=1, help="Photographs set aside.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
     figure: Annotated[Path, typer.Option(help="File of the figure.")] = FIGURE,
+    dirty: Dirty = False,
 ) -> None:
     """Train and measure every upsampler; prints a table."""
+    check_results(out, dirty=dirty)
     models = {}
     for name, (architecture, options) in VARIANTS.items():
         torch.manual_seed(0)
@@ -138,16 +141,19 @@ def main(
             "grid_at_start": grid_power(before[name], 2),
             "grid": spectrum(trained, task.held_out, scale=2)["grid"],
             "psnr_y": history[-1]["psnr_y"],
+            "sha256": checksum(trained.state_dict()),
         }
         crops[name] = (before[name], upscale(small, trained, precision="fp32"))
     result = {
         "model": "upsampling",
         "protocol": PROTOCOL,
         "steps": steps,
+        "weights_sha256": {name: row.pop("sha256") for name, row in rows.items()},
+        "start_sha256": None,  # random weights
         "variants": rows,
         "environment": environment(),
     }
-    write_result(result, out)
+    write_result(result, out, dirty=dirty)
     draw(rows, crops, figure)
     print(table(rows))
 

@@ -203,6 +203,7 @@ def optimizer_of(
         for name, parameter in parameters.items():
             module = name.split(".")[0]
             group = {"params": [parameter], "lr": stage.lr * stage.lr_ratios.get(part, 1)}
+            group["weight_decay"] = section.weight_decay if parameter.ndim > 1 else 0
             adam = parameter.ndim < 2 or module in section.adam_modules
             if section.name == "muon" and adam:
                 group |= {"use_fallback": True, "lr": group["lr"] * section.adam_ratio}
@@ -210,7 +211,7 @@ def optimizer_of(
                 groups.append(group)
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "muon": Muon}
     kind: Any = kinds[section.name]
-    optimizer = kind(groups, betas=section.betas, weight_decay=section.weight_decay)
+    optimizer = kind(groups, betas=section.betas)
     return optimizer, [group["params"][0] for group in groups]
 
 

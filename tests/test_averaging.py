@@ -92,3 +92,17 @@ def test_a_long_run_is_averaged_as_before() -> None:
             model.update_parameters(layer)
     new, old = (model.module.weight.item() for model in models)
     assert np.isclose(new, old, atol=1e-6)
+
+
+def test_integers_are_copied_not_averaged() -> None:
+    """Batch norm counts its batches; a mean of counts counts nothing."""
+    layer = nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3))
+    layer.register_buffer("seen", torch.tensor([1, 2]))
+    model = AveragedModel(layer, multi_avg_fn=partial(average, decay=0.999), use_buffers=True)
+    for step in range(5):
+        layer(torch.rand(2, 3, 4, 4))
+        layer.seen += step
+        model.update_parameters(layer)
+    assert model.module[1].num_batches_tracked == layer[1].num_batches_tracked == 5
+    assert torch.equal(model.module.seen, layer.seen)
+    assert not torch.equal(model.module[1].running_mean, layer[1].running_mean)

@@ -116,6 +116,8 @@ def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
     assert "no super-resolution model" in str(no_scale.exception)
     unknown = run(script, "eval", "srresnet_x3", "--data", pictures)
     assert "no model called 'srresnet_x3'" in str(unknown.exception)
+    comma = run(script, "eval", "bicubic", "--data", pictures, "--sets", "Two,Set5")
+    assert "repeat the option for several, --sets Two --sets Set5." in str(comma.exception)
     nowhere = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Three")
     assert "The set Three is in neither" in str(nowhere.exception)
 
@@ -131,3 +133,14 @@ def test_time_limit(script: ModuleType, tmp_path: Path) -> None:
     assert outcome.exit_code == 0, outcome.output
     assert "Stopped in time at step" in outcome.output
     assert (tmp_path / "run" / "last.pt").is_file()
+
+
+def test_the_table_fits_a_narrow_terminal(
+    script: ModuleType, pictures: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    outcome = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Two",
+                  "--out", pictures / "out")  # fmt: skip
+    lines = outcome.output.splitlines()
+    assert max(map(len, lines)) <= 80
+    assert all(name in outcome.output for name in ("psnr_y", "psnr_y_rounded", "ssim_y"))

@@ -1,13 +1,32 @@
-"""The Python in the pages runs as printed, in an empty folder with a few photographs."""
+"""What the pages show runs: Python as printed, recipes shortened, commands with their options."""
 
 from __future__ import annotations
 
+import json
 import re
+import shlex
+from itertools import combinations
 from pathlib import Path
+from typing import Any
 
+import carvana
+import numpy as np
 import pytest
 import skimage.data
+import super_resolution
+import tiny_seg
+import tiny_sr
+import typer
+import yaml
+from generated_cars import generate_cars
 from PIL import Image
+from super_resolution import generated_photographs
+
+import zoo
+from zoo import cli
+from zoo.train import segmentation as seg
+from zoo.train import super_resolution as sr
+from zoo.train.loop import Trainer
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", "docs/training.md"]
@@ -35,6 +54,86 @@ def test_python_on_the_pages(
     else:
         for job in ("denoiser", "colouring"):
             assert Path("runs", job, "best", "model.safetensors").is_file()
+            rows = json.loads(Path("runs", job, "history.json").read_text())
+            assert "psnr_rgb" in rows[-1]  # luma would not see what colouring is about
+            assert rows[-1]["psnr_rgb"] < 40
+        noises = [noise_of(scope["add_noise"], astronaut[i : i + 56, :64]) for i in (0, 8, 0)]
+        assert not np.array_equal(noises[0], noises[1])  # of one size, yet different photographs
+        assert np.array_equal(noises[0], noises[2])
+        task = scope["SuperResolution"](
+            scope["recipe"], Path("photos"), scale=1, degrade=scope["add_noise"], device="cpu"
+        )
+        pairs = task.held_out
+        drawn = [pair.input.astype(int) - pair.target for pair in pairs]
+        assert len(pairs) == 24
+        assert not any(np.array_equal(a, b) for a, b in combinations(drawn, 2))
+        assert all(15 < noise.std() < 26 for noise in drawn)
+
+
+def noise_of(add_noise: Any, image: np.ndarray) -> np.ndarray:
+    """What is added where nothing is clipped: to an image of low contrast."""
+    calm = (image // 4 + 96).astype(np.uint8)
+    return add_noise(calm, 1).astype(int) - calm
+
+
+def blocks_of(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text()
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("number", range(len(blocks_of("docs/training.md", "yaml"))))
+def test_recipes_on_the_page_are_trained(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole ones as they are, parts of one within a tiny recipe; shortened to two steps a stage."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    content = yaml.safe_load(blocks_of("docs/training.md", "yaml")[number])
+    segments = "split" in content
+    recipe = (tiny_seg.TINY if segments else tiny_sr.TINY) | content
+    if segments:
+        plan = seg.smoke(seg.SegRecipe.model_validate(recipe))
+        task = seg.Segmentation(plan, generate_cars(tmp_path / "cars"), cache=tmp_path / "cache")
+    else:
+        full = sr.SRRecipe.model_validate(recipe)
+        plan = sr.smoke(full)
+        folder = tmp_path / "photographs"
+        folder.mkdir()
+        generated_photographs(folder)
+        scale = zoo.create_model(plan.model.name, **plan.model.options).scale
+        assert full.teacher is None or full.teacher.model in zoo.list_weights("srresnet_x4")
+        task = sr.SuperResolution(plan, folder, scale=scale, device="cpu")
+    model = zoo.create_model(plan.model.name, **plan.model.options)
+    trainer = Trainer(model, plan, tmp_path / "run")
+    assert trainer.fit(task)
+    assert trainer.step == 2 * len(recipe["stages"])
+
+
+COMMANDS = [
+    (page, line)
+    for page in PAGES
+    for block in blocks_of(page, "bash")
+    for line in block.replace("\\\n", " ").splitlines()
+    if line.startswith(("zoo ", "python benchmarks/"))
+]
+SCRIPTS = {"super_resolution": super_resolution, "carvana": carvana}
+
+
+@pytest.mark.parametrize(("page", "line"), COMMANDS, ids=str)
+def test_commands_on_the_pages_are_accepted(page: str, line: str) -> None:
+    """Each command and option exists, and every file of ours that is named."""
+    words = shlex.split(line, comments=True)
+    app = cli.app
+    if words[0] == "python":
+        script = SCRIPTS.get(Path(words[1]).stem)
+        assert (ROOT / words[1]).is_file()
+        if script is None:
+            return
+        app, words = script.app, words[1:]
+    command = typer.main.get_command(app).commands[words[1]]
+    command.make_context(words[1], words[2:])
+    for word in words:
+        if word.startswith("benchmarks/"):
+            assert (ROOT / word).is_file()
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import io
+import pickle
+from collections.abc import Callable
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from zoo.train.freezing import freeze, freeze_statistics, unfreeze
+from zoo.train.freezing import freeze, freeze_statistics, train_only, unfreeze
 
 
 class Net(nn.Module):
@@ -36,6 +39,13 @@ def moved(module: nn.Module, net: Net) -> bool:
     net(torch.rand(2, 3, 8, 8) + 5)
     after = statistics(module)
     return not all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+def through_torch(net: Net) -> Net:
+    file = io.BytesIO()
+    torch.save(net, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
 
 
 def test_frozen_statistics_survive_train(net: Net) -> None:
@@ -90,3 +100,76 @@ def test_the_state_dict_knows_nothing_of_it(net: Net) -> None:
     keys = list(net.state_dict())
     freeze(net)
     assert list(net.state_dict()) == keys
+
+
+class Steady(Net):
+    """A network that fixes parts of itself: a filter, and batch norm in two ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blur = nn.Conv2d(2, 2, 3, bias=False).requires_grad_(False)
+        self.head[0].bias.requires_grad_(False)
+        self.encoder[1].train = Refuses()  # type: ignore[method-assign]
+        self.encoder[1].eval()
+        self.train()
+
+    def train(self, mode: bool = True) -> Steady:
+        super().train(mode)
+        self.head[1].eval()
+        return self
+
+
+class Refuses:
+    """A `train` of the network's own."""
+
+    def __call__(self, mode: bool = True) -> None: ...
+
+
+def state_of(net: nn.Module) -> tuple[dict[str, bool], dict[str, bool]]:
+    parameters = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
+    return parameters, {name: layer.training for name, layer in net.named_modules()}
+
+
+@pytest.mark.parametrize("modules", [(), ("head",), ("encoder.0", "head.0"), ("head.0", "head")])
+@pytest.mark.parametrize("statistics", [(), ("encoder",), ("head", "encoder")])
+@pytest.mark.parametrize("kind", [Net, Steady])
+def test_what_the_network_fixed_stays_fixed(
+    kind: type[Net], modules: tuple[str, ...], statistics: tuple[str, ...]
+) -> None:
+    net = kind()
+    before = state_of(net)
+    own = vars(net.encoder[1]).get("train")
+    train_only(net, modules, frozen_statistics=statistics)
+    frozen = {name for name, learns in before[0].items() if not learns}
+    assert not any(net.get_parameter(name).requires_grad for name in frozen)
+    net.train()
+    train_only(net, modules)  # again, on top
+    unfreeze(net)
+    assert state_of(net) == before
+    assert vars(net.encoder[1]).get("train") is own
+
+
+def test_of_a_shared_parameter_either_owner_frees_it() -> None:
+    net = nn.ModuleDict({"a": nn.Linear(3, 3), "b": nn.Linear(3, 3)})
+    net["b"].weight = net["a"].weight
+    for name in ("a", "b"):
+        train_only(net, (name,))
+        assert net[name].weight.requires_grad
+    unfreeze(net)
+    assert all(parameter.requires_grad for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(
+    "again",
+    [copy.deepcopy, copy.copy, lambda net: pickle.loads(pickle.dumps(net)), through_torch],
+    ids=["deepcopy", "copy", "pickle", "torch.save"],
+)
+def test_a_frozen_network_travels(net: Net, again: Callable[[Net], Net]) -> None:
+    freeze(net.encoder)
+    other = again(net).train()
+    assert not any(parameter.requires_grad for parameter in other.encoder.parameters())
+    assert not moved(other.encoder, other)
+    unfreeze(other)
+    assert all(parameter.requires_grad for parameter in other.parameters())
+    other.train()
+    assert moved(other.encoder, other)

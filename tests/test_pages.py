@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
+import card
+import findings
 import gallery
+import losses
 import publish
 import pytest
 import torch
@@ -28,17 +32,47 @@ def test_the_pages_are_what_the_results_say() -> None:
 
 
 def test_studies_measured_the_weights_that_ship() -> None:
-    files = list(publish.RESULTS.glob("*.json"))
-    hashes = {
-        file.stem: json.loads(file.read_text()).get("weights_sha256")
-        for file in files
-        if not file.stem.endswith(".history")
-    }
-    studies = {name: found for name, found in hashes.items() if isinstance(found, dict)}
-    assert len(studies) == 2
-    for name, measured in studies.items():
+    for name in ("srresnet_x2.perceptual_study", "srresnet_x4.perceptual_study"):
+        measured = publish.result(name, publish.RESULTS)["weights_sha256"]
         shipped = {weights: zoo.get_weights(weights).sha256 for weights in measured}
         assert measured == shipped, f"{name} is stale: run benchmarks/perceptual.py again"
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64, "current"])
+def test_a_loss_study_that_began_with_other_weights_says_so(sha256: str | None) -> None:
+    """Nothing in a page hides that the weights were replaced since."""
+    study = publish.result("losses", publish.RESULTS)
+    if sha256 == "current":
+        sha256 = zoo.get_weights(losses.START).sha256
+        assert "earlier version" not in findings.losses({**study, "start_sha256": sha256})
+    else:
+        text = findings.losses({**study, "start_sha256": sha256})
+        assert f"began with an earlier version of `{losses.START}`" in text
+
+
+@pytest.mark.parametrize("name", [n for m in zoo.list_models() for n in zoo.list_weights(m)])
+def test_recipes_lead_from_random_weights_to_every_file(name: str) -> None:
+    chain = card.recipes_to(zoo.get_weights(name).meta.recipe)
+    assert card.start_of(chain[0]) is None
+    for earlier, recipe in pairwise(chain):
+        start = card.start_of(recipe)
+        assert start is not None
+        if start.startswith("runs/"):
+            assert start == f"runs/{Path(earlier).stem}/best"
+        else:
+            assert zoo.get_weights(start).meta.recipe == earlier
+    section = (ROOT / "MODEL_CARD.md").read_text().split(f"### {name}\n")[1].split("\n## ")[0]
+    assert "runs/" not in section  # which nobody has
+    for recipe in chain[1:]:
+        assert f"`{Path(recipe).name}`" in section
+
+
+@pytest.mark.parametrize("sha256", [None, "0" * 64])
+def test_a_card_names_no_start_that_nobody_has(sha256: str | None) -> None:
+    recipe = "benchmarks/recipes/srresnet_x4.yaml"
+    assert card.beginning(recipe, sha256) == "It starts from `srresnet_x2.psnr` of that time."
+    known = zoo.get_weights("srresnet_x2.psnr").sha256
+    assert card.beginning(recipe, known) == "It starts from `srresnet_x2.psnr`."
 
 
 def test_the_gallery_shows_the_weights_that_ship() -> None:

@@ -13,7 +13,7 @@ from tiny_seg import RECIPES, TINY, tiny_net, write_recipe
 import zoo
 from zoo.errors import DataError, RecipeError
 from zoo.train.freezing import train_only
-from zoo.train.optimizers import lr_ratios, make_optimizer, trainable_parameters
+from zoo.train.optimizers import lr_ratios, optimizer_of
 from zoo.train.recipe import load_recipe
 from zoo.train.segmentation import Segmentation, SegRecipe, smoke, split_of, with_steps
 
@@ -28,10 +28,7 @@ def test_every_recipe_fits_the_schema_and_its_model(name: str) -> None:
     names = {id(parameter): key for key, parameter in model.named_parameters()}
     for stage in with_steps(recipe, 3760).stages:
         assert stage.steps > 0
-        parameters = trainable_parameters(model, stage.trainable)
-        ratios = lr_ratios(model, stage.lr_ratios)
-        train_only(model, stage.trainable, frozen_statistics=stage.frozen_statistics)
-        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr, ratios=ratios)
+        parameters, optimizer = optimizer_of(model, recipe.optimizer, stage)
         rates = {
             names[id(p)]: group["initial_lr"] for group in optimizer.param_groups
             for p in group["params"]
@@ -106,3 +103,28 @@ def test_epochs_are_counted_out_and_splits_chosen(tmp_path: Path) -> None:
     few = load_recipe(write_recipe(tmp_path, split={"validation": 3}), SegRecipe)
     with pytest.raises(DataError, match="4 groups of images are too few"):
         Segmentation(few, cars)
+
+
+@pytest.mark.parametrize(
+    ("cars", "split", "advice", "fits"),
+    [
+        (4, {}, r"\(--validation\) and split.held_out \(--held-out\) to 1\.", (1, 1)),
+        (10, {"validation": 2}, "split.held_out .* to 2", (2, 2)),
+        (3, {"validation": 3, "held_out": 1}, "to 1", (1, 1)),
+        (2, {}, "it takes 3 groups at least", None),
+        (3, {"folds": 5}, "set split.folds to 2, and split.held_out to 1", None),
+    ],
+)
+def test_small_folders_are_told_what_works(
+    tmp_path: Path, cars: int, split: dict[str, int], advice: str, fits: tuple[int, int] | None
+) -> None:
+    folder = generate_cars(tmp_path / "cars", cars=cars)
+    recipe = load_recipe(write_recipe(tmp_path, split=split), SegRecipe)
+    with pytest.raises(DataError, match=advice):
+        Segmentation(recipe, folder)
+    works = dict(zip(("validation", "held_out"), fits or (1, 1), strict=True))
+    if "folds" in split:
+        works = {"folds": 2, "held_out": 1}
+    if cars > 2:
+        recipe = load_recipe(write_recipe(tmp_path, split=works), SegRecipe)
+        assert Segmentation(recipe, folder).split.train

@@ -70,7 +70,8 @@ def test_every_recipe_fits_the_schema_and_its_model(file: Path) -> None:
             r"unknown key 'stages.0.step'; .*Did you mean 'steps'\?",
         ),
         ({"stages": [{"steps": 0, "batch": 1, "patch": 8, "lr": 1}]}, r"stages.0.steps: .* than 0"),
-        ({"checkpoint_every": 3, "log_every": 2}, r"must be multiples of log_every"),
+        ({"checkpoint_every": 3, "log_every": 2}, r"of log_every, which is 2: set log_every to 1"),
+        ({"checkpoint_every": 60, "validate_every": 90, "log_every": 50}, "set log_every to 30"),
         ({"stages": []}, r"stages: .* at least 1 item"),
         (
             {"stages": [TINY["stages"][1] | {"schedule": "onecycle"}]},
@@ -124,13 +125,79 @@ def test_muon_keeps_off_the_ends_and_the_biases() -> None:
     assert (muon["initial_lr"], adam["initial_lr"]) == (1e-3, 5e-4)
 
 
+@pytest.mark.parametrize("name", ["adam", "adamw", "muon"])
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [
+        ("srresnet_x2", {"width": 8, "depth": 1}),
+        ("srresnet_lesson_x2", {}),
+        ("dynamic_unet", {"encoder": "test_resnet"}),
+        ("fpn", {"encoder": "test_efficientnet"}),
+        ("dynamic_unet", {"encoder": "test_convnext"}),  # norms of layers, scales of branches
+    ],
+    ids=str,
+)
+def test_norms_and_biases_do_not_decay(model: str, options: dict[str, str], name: str) -> None:
+    net = zoo.create_model(model, **options)
+    section = OptimizerSection(name=name, weight_decay=0.3, adam_modules=("tail", "head"))
+    optimizer = make_optimizer(section, dict(net.named_parameters()), lr=1.0)
+    decay = {id(p): g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    kinds = (torch.nn.Conv2d, torch.nn.Linear)
+    weights = {id(layer.weight) for layer in net.modules() if isinstance(layer, kinds)}
+    assert len(decay) == len(list(net.parameters()))
+    assert {key for key, value in decay.items() if value == 0.3} == weights
+    assert set(decay.values()) == {0.0, 0.3}
+
+
+def test_without_a_weight_decay_nothing_is_set_apart() -> None:
+    parameters = dict(zoo.create_model("dynamic_unet", encoder="test_resnet").named_parameters())
+    for name, groups in (("adam", 1), ("adamw", 1), ("muon", 2)):
+        optimizer = make_optimizer(OptimizerSection(name=name), parameters, lr=1.0)
+        assert len(optimizer.param_groups) == groups
+
+
 def test_held_out_photographs_are_spread_and_separate() -> None:
     files = [Path(f"{i:03}") for i in range(100)]
     train, held_out = split_held_out(files, 4)
     assert [file.name for file in held_out] == ["000", "025", "050", "075"]
     assert sorted(train + held_out) == files
-    with pytest.raises(DataError, match="4 photographs are too few to set 4 aside"):
-        split_held_out(files[:4], 4)
+
+
+@pytest.mark.parametrize(("count", "wanted", "fits"), [(4, 4, 1), (20, 24, 4), (2, 24, 1)])
+def test_too_few_photographs_are_told_what_works(count: int, wanted: int, fits: int) -> None:
+    files = [Path(f"{i:03}") for i in range(count)]
+    with pytest.raises(
+        DataError, match=rf"{count} photographs .* held_out \(--held-out\) to {fits}\."
+    ):
+        split_held_out(files, wanted)
+    assert len(split_held_out(files, fits)[0]) == count - fits
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_one_photograph_is_never_enough(count: int) -> None:
+    with pytest.raises(DataError, match="it takes 2 photographs at least"):
+        split_held_out([Path(str(i)) for i in range(count)], 24)
+
+
+class Grey(torch.nn.Module):
+    """Luma in all channels."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        weights = torch.tensor([65.481, 128.553, 24.966]) / 219
+        return (x * weights[:, None, None]).sum(1, keepdim=True).expand_as(x)
+
+
+def test_where_the_size_stays_colours_count(photographs: Path) -> None:
+    recipe = SRRecipe.model_validate(TINY)
+    same = SuperResolution(recipe, photographs, scale=1, degrade=lambda x, scale: x, device="cpu")
+    assert same.score == "psnr_rgb"
+    assert same.validate(torch.nn.Identity()) == {"psnr_rgb": float("inf")}
+    grey = same.validate(Grey())["psnr_rgb"]
+    pixels = [pair.target.astype(float) for pair in same.held_out]
+    errors = [y - (y @ [65.481, 128.553, 24.966] / 219)[..., None] for y in pixels]
+    by_hand = [10 * np.log10(255**2 / np.mean(error**2)) for error in errors]
+    assert grey == pytest.approx(np.mean(by_hand), abs=0.05)
+    assert SuperResolution(recipe, photographs, scale=2, device="cpu").score == "psnr_y"
 
 
 def test_shrunk_copies_join_both_sides(tmp_path: Path) -> None:
@@ -146,7 +213,7 @@ def test_shrunk_copies_join_both_sides(tmp_path: Path) -> None:
         SuperResolution(recipe, tmp_path, scale=2, device="cpu", inputs=tmp_path)
     large = [{**TINY["stages"][0], "patch": 12}]
     recipe = SRRecipe.model_validate({**TINY, "shrunk": [0.5], "stages": large})
-    with pytest.raises(DataError, match=r"1\.png is 15×10 at the network's input, smaller"):
+    with pytest.raises(DataError, match=r"1\.png is 15×10 .*set patch to 10 at most"):
         SuperResolution(recipe, tmp_path, scale=2, device="cpu")
 
 

@@ -49,6 +49,7 @@ OPTIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ({}, {"stages.0.frozen_statistics": ["norm"]}),
     ({}, {"stages.1.frozen_statistics": ["norm"]}),
 ]
+SCORES = ["score-is-minus-the-loss", "score-is-the-loss"]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -73,9 +74,9 @@ def label(options: dict[str, Any]) -> str:
     return "-".join(f"{name}={value}" for name, value in options.items())
 
 
-@pytest.mark.parametrize("sign", [1, -1], ids=["rising", "falling"])
+@pytest.mark.parametrize("sign", [1, -1], ids=SCORES)
 def test_a_run_is_the_plain_loops(tmp_path: Path, sign: int) -> None:
-    """Weights, averaged weights, the best of these and the curve, with scores of either slope."""
+    """Weights, averaged weights, the best of these and the curve, with scores of either sign."""
     recipe, task = recipe_with({}), Noise(sign=sign)
     run = trained(recipe, task, tmp_path)
     expected = reference(recipe, task, task.batches)
@@ -117,7 +118,7 @@ def test_another_seed_draws_other_batches(tmp_path: Path) -> None:
     assert not any(torch.equal(a, b) for a in one for b in other if len(a) == len(b))
 
 
-@pytest.mark.parametrize("sign", [1, -1], ids=["rising", "falling"])
+@pytest.mark.parametrize("sign", [1, -1], ids=SCORES)
 @pytest.mark.parametrize("options", [{}, {"optimizer.name": "muon"}], ids=label)
 def test_resumed_inside_a_stage_it_is_the_unbroken_run(
     tmp_path: Path, options: dict[str, Any], sign: int

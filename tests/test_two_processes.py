@@ -16,6 +16,9 @@ from generated_cars import generate_cars
 from reference_loop import Noise, Outcome, distance, recipe_with, reference
 
 import zoo
+from zoo.errors import TrainingError
+from zoo.train.checkpoints import load_checkpoint
+from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
 from zoo.train.super_resolution import SRRecipe
 
@@ -79,10 +82,8 @@ torch.save(left, folder / f"{rank}.pt")
 """
 
 
-@pytest.mark.slow
-def test_two_processes_are_one_with_both_batches(tmp_path: Path, own_registry: None) -> None:
-    """Both end with the weights of a single process that saw the batches of both, step by step."""
-    plain.register()
+def processes(code: str, folder: Path) -> None:
+    """Runs Python code in two processes that train together."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -91,14 +92,21 @@ def test_two_processes_are_one_with_both_batches(tmp_path: Path, own_registry: N
         "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1",
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
     }  # fmt: skip
-    processes = [
+    ranks = [
         subprocess.Popen(
-            [sys.executable, "-c", RANK, str(tmp_path)],
+            [sys.executable, "-c", code, str(folder)],
             env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
         )
         for rank in range(2)
     ]
-    assert [process.wait(120) for process in processes] == [0, 0]
+    assert [rank.wait(120) for rank in ranks] == [0, 0]
+
+
+@pytest.mark.slow
+def test_two_processes_are_one_with_both_batches(tmp_path: Path, own_registry: None) -> None:
+    """Both end with the weights of a single process that saw the batches of both, step by step."""
+    plain.register()
+    processes(RANK, tmp_path)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     for key in ("weights", "averaged"):
         assert all(torch.equal(first[key][name], second[key][name]) for name in first[key])
@@ -133,6 +141,35 @@ torch.save(trainer.step, folder / f"{trainer.accelerator.process_index}.pt")
 """
 
 
+INTERRUPTED = """
+import os, random, sys
+from pathlib import Path
+import numpy, torch
+import reference_loop as plain
+import test_resuming
+from zoo.train.loop import Trainer
+
+plain.register()
+plain.register_model(task="super-resolution")(test_resuming.shaky)
+folder, rank = Path(sys.argv[1]), os.environ["RANK"]
+recipe = plain.recipe_with({"log_every": 1, "checkpoint_every": 1})
+
+def run(name, *, stop=None, **how):
+    torch.manual_seed(0)
+    trainer = Trainer(plain.zoo.create_model("shaky"), recipe, folder / name)
+    try:
+        trainer.fit(plain.Noise(stop=stop), **how)
+    except KeyboardInterrupt:
+        return
+    torch.save(plain.state_of(trainer.model), folder / f"{name}{rank}.pt")
+
+run("whole")
+run("broken", stop=7)
+random.seed(5), numpy.random.seed(5), torch.manual_seed(5)
+run("broken", resume=True)
+"""
+
+
 @pytest.mark.slow
 def test_epochs_of_two_processes_are_shared(tmp_path: Path) -> None:
     """Four passes over 8 images in batches of 2 are 16 steps of one process, 8 of two."""
@@ -145,3 +182,23 @@ def test_epochs_of_two_processes_are_shared(tmp_path: Path) -> None:
         env=os.environ | {"ACCELERATE_USE_CPU": "true", "PYTHONPATH": PATH, "OMP_NUM_THREADS": "1"},
     )  # fmt: skip
     assert [torch.load(tmp_path / f"{rank}.pt") for rank in range(2)] == [8, 8]
+
+
+@pytest.mark.slow
+def test_two_processes_resume_exactly(
+    tmp_path: Path, own_registry: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each with the state of its own random layers; one process alone is refused."""
+    processes(INTERRUPTED, tmp_path)
+    for rank in (0, 1):  # batch norm's statistics are a process's own
+        whole, broken = (torch.load(tmp_path / f"{run}{rank}.pt") for run in ("whole", "broken"))
+        assert all(torch.equal(value, broken[key]) for key, value in whole.items())
+    saved = load_checkpoint(tmp_path / "broken" / "last.pt")
+    assert saved["processes"] == 2
+    first, second = saved["random"]
+    assert not torch.equal(first["torch"], second["torch"])
+    plain.register()
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    trainer = Trainer(plain.net(), recipe_with({}), tmp_path / "broken")
+    with pytest.raises(TrainingError, match="by 2 processes and can't go on with 1"):
+        trainer.begin(resume=True)

@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | segment | export | verify | demo."""
+"""The command line: zoo list | info | upscale | segment | export | verify | demo | train | eval."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import typer
 from rich.console import Console
 
 import zoo
+from zoo.commands.evaluate import evaluate
+from zoo.commands.train import train
 from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
 
 # Each command imports torch itself, so that `zoo --help` does not wait for it.
@@ -241,6 +243,9 @@ def demo(
 
     raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
 
+
+app.command()(train)
+app.command("eval")(evaluate)
 
 if __name__ == "__main__":
     main()

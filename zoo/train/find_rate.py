@@ -31,14 +31,21 @@ class RateCurve:
 
 
 def find_rate(
-    model: nn.Module, recipe: Recipe, task: Task[Any], *, steps: int = 100, highest: float = 1.0
+    model: nn.Module,
+    recipe: Recipe,
+    task: Task[Any],
+    *,
+    steps: int = 100,
+    highest: float = 1.0,
+    time_limit: float = math.inf,
 ) -> RateCurve:
     """Runs the recipe's first stage with a learning rate from `highest` / 10⁶ up to `highest`.
 
-    The model is trained in place, which may ruin its weights.
+    The model is trained in place, which may ruin its weights. After `time_limit` seconds (see
+    `Trainer.fit`) the curve ends at the rate reached.
 
     Raises:
-        TrainingError: the run failed within 10 steps, or the loss never fell.
+        TrainingError: the run failed or was stopped within 10 steps, or the loss never fell.
     """
     stage = recipe.stages[0].model_copy(
         update={"steps": steps, "lr": highest, "schedule": "exponential"}
@@ -52,7 +59,11 @@ def find_rate(
     with tempfile.TemporaryDirectory() as folder:
         trainer = Trainer(model, recipe.model_copy(update=changes), Path(folder))
         try:
-            trainer.fit(_Unmeasured(task))
+            if not trainer.fit(_Unmeasured(task), time_limit=time_limit) and trainer.step < 10:
+                raise TrainingError(
+                    f"The time limit ended the search after {trainer.step} of {steps} steps, too"
+                    " few to suggest a learning rate."
+                )
         except TrainingError:  # the loss diverged: the losses before that are enough
             if len(trainer.history) < 10:
                 raise
@@ -109,4 +120,4 @@ class _Unmeasured:
         return self.task.loss(prediction, target)
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        return {"score": -math.inf}
+        return {}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from types import MethodType
+from collections.abc import Callable, Iterator, Sequence
 
 from torch import Tensor, nn
 
 from zoo.errors import RecipeError, did_you_mean
+
+_FROZEN = "_frozen_parameters"  # attribute of a layer: names of the parameters that `freeze` fixed
 
 
 def freeze(module: nn.Module) -> None:
@@ -15,23 +16,40 @@ def freeze(module: nn.Module) -> None:
 
     They stay frozen after `.train()` on the module or on one that contains it.
     """
-    module.requires_grad_(False)
+    learning = {id(parameter) for parameter in module.parameters() if parameter.requires_grad}
+    for layer in module.modules():  # two layers may share a parameter: either can free it
+        own = dict(layer.named_parameters(recurse=False))
+        names = {name for name, parameter in own.items() if id(parameter) in learning}
+        vars(layer)[_FROZEN] = vars(layer).get(_FROZEN, frozenset()) | names
+        for name in names:
+            own[name].requires_grad_(False)
     freeze_statistics(module)
 
 
 def freeze_statistics(module: nn.Module) -> None:
     """Keep a module's batch norm in eval mode even after `.train()`; its parameters still learn."""
     for layer in _with_statistics(module):
-        layer.eval()
-        layer.train = MethodType(_stay, layer)  # type: ignore[method-assign]
+        if not isinstance(layer.train, _Fixed):
+            held = module.training and not layer.training
+            stand_in = _Fixed(layer, own=vars(layer).get("train"), held=held)
+            layer.eval()
+            layer.train = stand_in  # type: ignore[method-assign]
 
 
 def unfreeze(module: nn.Module) -> None:
-    """Undo `freeze` and `freeze_statistics`; batch norm takes the module's mode."""
-    module.requires_grad_(True)
+    """Undo `freeze` and `freeze_statistics`; batch norm takes the module's mode.
+
+    What the network itself has fixed stays fixed.
+    """
+    for layer in module.modules():
+        for name in vars(layer).pop(_FROZEN, ()):
+            getattr(layer, name).requires_grad_(True)
     for layer in _with_statistics(module):
-        vars(layer).pop("train", None)
-        layer.train(module.training)
+        if isinstance(stand_in := vars(layer).get("train"), _Fixed):
+            del layer.train
+            if stand_in.own is not None:
+                layer.train = stand_in.own  # type: ignore[method-assign]
+            layer.train(module.training and not stand_in.held)
 
 
 def train_only(
@@ -61,8 +79,18 @@ def named(model: nn.Module, names: Sequence[str]) -> list[nn.Module]:
     return [known[name] for name in names]
 
 
-def _stay(layer: nn.Module, mode: bool = True) -> nn.Module:
-    return layer
+class _Fixed:
+    """Stands in for the `train` of a frozen layer; it can be copied and pickled with the layer.
+
+    own: a `train` that the layer had as an attribute. held: the network itself keeps the layer in
+    eval mode.
+    """
+
+    def __init__(self, layer: nn.Module, *, own: Callable[..., nn.Module] | None, held: bool):
+        self.layer, self.own, self.held = layer, own, held
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        return self.layer
 
 
 def _with_statistics(module: nn.Module) -> Iterator[nn.Module]:

@@ -2,54 +2,54 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
+import tempfile
 import time
-from collections.abc import Iterable
-from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from pydantic import ValidationError
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from torch import Tensor, nn
+from accelerate.utils import gather_object
+from torch import nn
 from torch.optim.swa_utils import AveragedModel
-from torch.utils.tensorboard import SummaryWriter
 
 from zoo.errors import TrainingError
 from zoo.store.atomic import replacing
 from zoo.store.folder import save_model
 from zoo.train.averaging import average
-from zoo.train.checkpoints import load_checkpoint, save_checkpoint
-from zoo.train.freezing import named, train_only, unfreeze
-from zoo.train.optimizers import lr_ratios, make_optimizer, rate_factor, trainable_parameters
+from zoo.train.checkpoints import (
+    CHECKPOINT,
+    check_folder,
+    load_checkpoint,
+    make_folder,
+    save_checkpoint,
+)
+from zoo.train.continuing import continued
+from zoo.train.freezing import named, unfreeze
+from zoo.train.health import Health
+from zoo.train.optimizers import load_optimizer, optimizer_of, rate_factor
+from zoo.train.randomness import hashed, random_state, seed_all, set_random_state
 from zoo.train.recipe import Recipe, Stage
+from zoo.train.report import Report
 from zoo.train.task import Task
 
 
 class Trainer:
     """Trains a model by a recipe and keeps the run in one folder.
 
-    The folder holds `last.pt` (the checkpoint to resume from), `best/` (the averaged weights with
-    the latest stage's best held-out score, for `zoo.load_model`), `history.json` (the training
-    curve) and TensorBoard's files.
+    The folder holds `recipe.yaml`, `last.pt` (the checkpoint to resume from), `best/` (the averaged
+    weights with the latest stage's best held-out score, for `zoo.load_model`), `history.json` (the
+    training curve) and TensorBoard's files.
 
-    The seed, the step and the process's rank determine each batch, and the step the learning rate,
-    so a resumed run takes the same steps as an uninterrupted one.
+    The seed, the step and the process's rank determine each batch, and the step the learning rate.
+    All other random numbers, such as dropout's, follow from the seed, and their generators are in
+    the checkpoint. So a resumed run takes the same steps as an uninterrupted one.
 
     Args:
-        model: trained in place.
+        model: trained in place; built by `zoo.create_model`.
         recipe: stages, optimizer, precision.
         folder: made if missing.
     """
@@ -57,87 +57,107 @@ class Trainer:
     def __init__(self, model: nn.Module, recipe: Recipe, folder: Path) -> None:
         self.accelerator = Accelerator(mixed_precision="no")  # autocast is set in _run_stage
         self.device: torch.device = self.accelerator.device
-        self.recipe, self.folder = recipe, folder
+        self.plan = self.recipe = recipe  # a lengthened run's recipe is longer than its plan
+        self.folder, self.checkpoint = folder, folder / CHECKPOINT
+        self.health = Health(self.accelerator, self.checkpoint)
         self.model = model.to(self.device).to(memory_format=torch.channels_last)
         self.averaged = AveragedModel(
-            self.model,
-            multi_avg_fn=partial(average, decay=recipe.ema),
-            use_buffers=True,
+            self.model, multi_avg_fn=partial(average, decay=recipe.ema), use_buffers=True
         )
         named(self.model, recipe.optimizer.adam_modules)  # raises for a typo
+        self.start: dict[str, str] | None = None  # the weights begun with, see `facts_of_start`
         self.step = 0  # over all stages
+        self.added = 0  # number of stages that lengthened the run
         self.best = -math.inf
         self.history: list[dict[str, float]] = []
-        self.pending: list[Tensor] = []  # losses not yet read: reading each would stall a GPU
         self.optimizer_state: dict[str, Any] | None = None  # of the stage to resume
-        self.checkpoint = folder / "last.pt"
+        self.random: dict[str, Any] | None = None  # to resume with, see `random_state`
 
-    def fit(self, task: Task[Any], *, time_limit: float = math.inf, resume: bool = False) -> bool:
-        """Trains to the end of the last stage; returns False if stopped by `time_limit` (seconds).
+    def begin(self, *, resume: bool = False, steps_more: int = 0) -> None:
+        """Loads the run to resume, and refuses what `fit` would refuse: call it, with the same
+        options, before data are read.
 
         Raises:
-            TrainingError: the loss or the weights are not finite; `resume` finds no checkpoint, or
-                one of another recipe; without `resume`, the folder already holds a run.
+            ZooError: see `fit`.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for leftover in self.folder.rglob(".*.part*"):  # left by a killed process
-            leftover.unlink(missing_ok=True)
-        if resume:
-            self._load()
-        elif self.checkpoint.exists():
-            raise TrainingError(f"{self.folder} holds a run already: resume it, or name another.")
-        self.task, deadline = task, time.monotonic() + time_limit
-        silent = not self.accelerator.is_main_process
-        columns = (
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
-        )
-        start = 0  # the stage's first step
-        with (
-            Progress(*columns, disable=silent) as progress,
-            nullcontext() if silent else SummaryWriter(self.folder, purge_step=self.step) as board,
-        ):
-            for stage in self.recipe.stages:
-                end = start + stage.steps
-                if self.step < end and not self._run_stage(stage, start, deadline, progress, board):
-                    return False
-                start = end
+        if steps_more and not resume:
+            raise TrainingError("Steps are added to a run that is resumed: --resume is missing.")
+        check_folder(self.folder, resume=resume)
+        with tempfile.TemporaryDirectory() as scratch:
+            save_model(self.model, scratch)
+        for stage in self.plan.stages:
+            optimizer_of(self.model, self.plan.optimizer, stage)
         unfreeze(self.model)
+        if resume:
+            self._load(steps_more)
+
+    def fit(
+        self,
+        task: Task[Any],
+        *,
+        time_limit: float = math.inf,
+        resume: bool = False,
+        steps_more: int = 0,
+    ) -> bool:
+        """Trains to the end of the last stage; returns False if stopped by `time_limit`.
+
+        Args:
+            time_limit: seconds. Each stage's first step, which compiles and may read data, is not
+                counted.
+            resume: go on from the checkpoint.
+            steps_more: lengthen the resumed run by a stage of so many steps, like its last one but
+                with a warm-up and an annealing of its own.
+
+        Raises:
+            TrainingError: the loss or the weights are not finite; the folder can't be used or holds
+                a run; `resume` finds none, or that of another recipe or number of processes.
+            ZooError: the model can't be saved, or lacks a module or layer group of a stage.
+        """
+        self.begin(resume=resume, steps_more=steps_more)
+        main = self.accelerator.is_main_process
+        if main:
+            make_folder(self.folder, self.recipe.model_dump(mode="json"), self.start)
+        self.task, self.deadline = task, time.monotonic() + time_limit
+        stages = self.recipe.stages
+        steps, start = sum(stage.steps for stage in stages), 0
+        try:
+            with Report(self.folder, step=self.step, steps=steps, silent=not main) as self.report:
+                for number, stage in enumerate(stages):
+                    end = start + stage.steps
+                    if self.step == start and number < len(stages) - self.added:
+                        self.best = -math.inf  # scores at other sizes aren't comparable
+                    if self.step < end and not self._run_stage(stage, start):
+                        return False
+                    start = end
+        finally:
+            unfreeze(self.model)
         return True
 
-    def _run_stage(
-        self,
-        stage: Stage,
-        start: int,
-        deadline: float,
-        progress: Progress,
-        board: SummaryWriter | None,
-    ) -> bool:
+    def _run_stage(self, stage: Stage, start: int) -> bool:
         recipe, task, end = self.recipe, self.task, start + stage.steps
-        parameters = trainable_parameters(self.model, stage.trainable)
-        ratios = lr_ratios(self.model, stage.lr_ratios)
-        train_only(self.model, stage.trainable, frozen_statistics=stage.frozen_statistics)
-        optimizer = make_optimizer(recipe.optimizer, parameters, lr=stage.lr, ratios=ratios)
-        if self.step == start:
-            self.best = -math.inf  # scores of stages, perhaps at other sizes, aren't comparable
+        parameters, optimizer = optimizer_of(self.model, recipe.optimizer, stage)
         if self.optimizer_state is not None and self.step > start:
-            optimizer.load_state_dict(self.optimizer_state)
+            load_optimizer(optimizer, self.optimizer_state)
         model, optimizer = self.accelerator.prepare(self.model, optimizer)
         forward = torch.compile(model) if recipe.compile else model
         autocast = torch.autocast(
             self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
         )
         generator = torch.Generator(self.device)
-        bar = progress.add_task("", total=stage.steps, completed=self.step - start, note="")
+        self.report.stage(stage.steps, done=self.step - start)
 
         model.train()
+        began, first = time.monotonic(), self.step
+        if self.random is not None:
+            set_random_state(self.random, self.device)
+            self.random = None
+        elif self.step == 0:
+            seed_all(hashed(recipe.seed, self.step, self.accelerator.process_index))
         while self.step < end:
             factor = rate_factor(stage, self.step - start)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            generator.manual_seed(self._seed())
+            generator.manual_seed(hashed(recipe.seed, self.step, self.accelerator.process_index))
             inputs, targets = (x.to(self.device) for x in task.batch(stage, generator))
             with autocast:  # includes the loss, which may contain a network
                 loss = task.loss(forward(inputs).float(), targets)
@@ -147,18 +167,25 @@ class Trainer:
                 self.accelerator.clip_grad_norm_(list(parameters.values()), recipe.clip)
             optimizer.step()
             self.averaged.update_parameters(self.model)
-            self.pending.append(loss.detach())
+            self.health.add(loss)
+            if self.step == first:
+                self.deadline += time.monotonic() - began
             self.step += 1
-            progress.advance(bar)
+            self.report.advance()
 
             if self.step % recipe.log_every and self.step < end:
                 continue
-            stop = self._is_over(deadline)
-            row = {"step": self.step, "lr": stage.lr * factor, "loss": self._mean_loss()}
-            self._check_weights(parameters.values())
+            stop = self._is_over()
+            row = {
+                "step": self.step,
+                "lr": stage.lr * factor,
+                "loss": self.health.mean_loss(self.step),
+            }
+            self.health.check_weights(parameters.values(), self.step)
             if stop or self.step == end or self.step % recipe.validate_every == 0:
                 row |= self._validate()
-            self._log(row, progress, bar, board)
+            self.history.append(row)
+            self.report.row(row, scored=task.score in row)
             if stop or self.step == end or self.step % recipe.checkpoint_every == 0:
                 self._save(optimizer)
             if stop and self.step < end:
@@ -166,35 +193,10 @@ class Trainer:
         self.accelerator.free_memory()  # releases the stage's wrappers
         return True
 
-    def _seed(self) -> int:
-        """A hash, because generators on the CPU take only the lower 32 bits of a seed."""
-        text = f"{self.recipe.seed} {self.step} {self.accelerator.process_index}"
-        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-    def _is_over(self, deadline: float) -> bool:
+    def _is_over(self) -> bool:
         """Whether time is up for any process, so that all stop at the same step."""
-        late = torch.tensor(float(time.monotonic() > deadline), device=self.device)
+        late = torch.tensor(float(time.monotonic() > self.deadline), device=self.device)
         return bool(self.accelerator.reduce(late) > 0)
-
-    def _mean_loss(self) -> float:
-        """Mean over processes since the last call; raises TrainingError for a non-finite loss."""
-        losses: Tensor = self.accelerator.reduce(torch.stack(self.pending), "mean").cpu()
-        self.pending = []
-        if not losses.isfinite().all():
-            first = int((~losses.isfinite()).nonzero()[0])
-            step = self.step - len(losses) + first + 1
-            raise self._broken(f"The loss was {losses[first].item()} at step {step}")
-        return losses.mean().item()
-
-    def _check_weights(self, parameters: Iterable[Tensor]) -> None:
-        """Raises TrainingError for non-finite weights, which a finite loss can still cause."""
-        if not all(parameter.isfinite().all() for parameter in parameters):
-            raise self._broken(f"The weights were no longer finite at step {self.step}")
-
-    def _broken(self, what: str) -> TrainingError:
-        good = f"the last good checkpoint is {self.checkpoint}"
-        rest = good if self.checkpoint.exists() else "there is no checkpoint yet"
-        return TrainingError(f"{what}: {rest}.")
 
     def _validate(self) -> dict[str, float]:
         """Measures the averaged weights and keeps them if they are the best so far."""
@@ -202,29 +204,23 @@ class Trainer:
             return {}
         averaged = self.averaged.module
         averaged.eval()
+        before = random_state(self.device)  # steps don't depend on how often there is a measurement
         metrics = self.task.validate(averaged)
-        if metrics[self.task.score] > self.best:
+        set_random_state(before, self.device)
+        if metrics and metrics[self.task.score] > self.best:
             self.best = metrics[self.task.score]
             save_model(averaged, self.folder / "best")
         return metrics
 
-    def _log(
-        self, row: dict[str, float], progress: Progress, bar: TaskID, board: SummaryWriter | None
-    ) -> None:
-        self.history.append(row)
-        for name, value in row.items():
-            if board is not None:
-                board.add_scalar(name, value, self.step)
-        note = "  ".join(f"{name} {value:.5g}" for name, value in row.items())
-        progress.update(bar, note=note)
-        if self.task.score in row:
-            progress.console.print(note)
-
     def _save(self, optimizer: torch.optim.Optimizer) -> None:
+        states = gather_object([random_state(self.device)])
         if not self.accelerator.is_main_process:
             return
         state = {
             "recipe": self.recipe.model_dump(mode="json"),
+            "added": self.added,
+            "processes": self.accelerator.num_processes,
+            "random": states,
             "step": self.step,
             "best": self.best,
             "history": self.history,
@@ -236,18 +232,26 @@ class Trainer:
         with replacing(self.folder / "history.json") as part:
             part.write_text(json.dumps(self.history))
 
-    def _load(self) -> None:
+    def _load(self, steps_more: int) -> None:
+        """Reads the checkpoint; in those of older versions some entries are missing."""
         state = load_checkpoint(self.checkpoint)
-        recipe, earlier = self.recipe.model_dump(mode="json"), state["recipe"]
-        with suppress(ValidationError):  # adds keys that are newer than the run
-            earlier = type(self.recipe).model_validate(earlier).model_dump(mode="json")
-        for key, value in earlier.items():
-            if recipe.get(key) != value:
-                raise TrainingError(
-                    f"{self.folder} holds a run of another recipe, so it can't go on by this one:"
-                    f" {key} was {value} and is {recipe.get(key)}."
-                )
+        processes, now = state.get("processes"), self.accelerator.num_processes
+        if processes not in (None, now):
+            raise TrainingError(
+                f"{self.folder} was trained by {processes} processes and can't go on with {now}:"
+                f" start as many, with accelerate launch --num_processes {processes}."
+            )
+        self.recipe = continued(
+            self.plan,
+            state["recipe"],
+            added=state.get("added", 0),
+            steps_more=steps_more,
+            folder=self.folder,
+        )
+        self.added = state.get("added", 0) + bool(steps_more)  # stages
         self.model.load_state_dict(state["model"])
         self.averaged.load_state_dict(state["averaged"])
         self.step, self.best = state["step"], state["best"]
         self.history, self.optimizer_state = state["history"], state["optimizer"]
+        if "random" in state:
+            self.random = state["random"][self.accelerator.process_index]

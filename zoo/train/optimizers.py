@@ -9,23 +9,42 @@ from typing import Any
 import torch
 from torch import nn
 
-from zoo.errors import RecipeError, did_you_mean
-from zoo.train.freezing import named
+from zoo.errors import RecipeError, TrainingError, did_you_mean
+from zoo.train.freezing import named, train_only
 from zoo.train.recipe import OptimizerSection, Stage
 
 
-def trainable_parameters(model: nn.Module, modules: tuple[str, ...]) -> dict[str, nn.Parameter]:
-    """Parameters of the named modules (of all if none is named), by name.
+def optimizer_of(
+    model: nn.Module, section: OptimizerSection, stage: Stage
+) -> tuple[dict[str, nn.Parameter], torch.optim.Optimizer]:
+    """Freezes what does not learn in a stage; returns what does, by name, and its optimizer.
 
     Raises:
-        RecipeError: a module that the model does not have.
+        RecipeError: the model lacks a module or a layer group of the stage, or nothing learns.
+    """
+    train_only(model, stage.trainable, frozen_statistics=stage.frozen_statistics)
+    parameters = trainable_parameters(model, stage.trainable)
+    ratios = lr_ratios(model, stage.lr_ratios)
+    return parameters, make_optimizer(section, parameters, lr=stage.lr, ratios=ratios)
+
+
+def trainable_parameters(model: nn.Module, modules: tuple[str, ...]) -> dict[str, nn.Parameter]:
+    """Parameters that learn in the named modules (in all if none is named), by name.
+
+    Raises:
+        RecipeError: a module that the model does not have, or modules without such parameters.
     """
     named(model, modules)
-    return {
+    parameters = {
         name: parameter
         for name, parameter in model.named_parameters()
-        if not modules or name.startswith(tuple(f"{module}." for module in modules))
+        if parameter.requires_grad
+        and (not modules or name.startswith(tuple(f"{module}." for module in modules)))
     }
+    if not parameters:
+        where = f"in {', '.join(modules)}" if modules else "in the model"
+        raise RecipeError(f"Nothing can learn {where}: all parameters there are fixed.")
+    return parameters
 
 
 def lr_ratios(model: nn.Module, shares: Mapping[str, float]) -> dict[str, float]:
@@ -91,19 +110,36 @@ def make_optimizer(
 def parameter_groups(
     section: OptimizerSection, parameters: Mapping[str, nn.Parameter], *, lr: float
 ) -> list[dict[str, Any]]:
-    """Parameter groups; for Muon, the matrices that it orthogonalises and those left to Adam."""
-    if section.name != "muon":
-        return [{"params": list(parameters.values()), "lr": lr}]
-    by_adam: list[nn.Parameter] = []
-    by_muon: list[nn.Parameter] = []
+    """Parameter groups: with a weight decay, norms and biases are apart, for they don't decay; for
+    Muon, so are the matrices that it orthogonalises, the others being Adam's.
+    """
+    muon = section.name == "muon"
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, value in parameters.items():
         ends = name.startswith(tuple(f"{module}." for module in section.adam_modules))
-        (by_adam if ends or value.ndim < 2 else by_muon).append(value)
-    groups: list[dict[str, Any]] = [
-        {"params": by_muon, "lr": lr},
-        {"params": by_adam, "use_fallback": True, "lr": lr * section.adam_ratio},
+        vector = value.ndim < 2 or name.split(".")[-1] == "bias"
+        by_adam = muon and (ends or value.ndim < 2)
+        groups.setdefault((by_adam, vector and section.weight_decay > 0), []).append(value)
+    return [
+        {
+            "params": params,
+            "lr": lr * (section.adam_ratio if by_adam else 1),
+            "weight_decay": 0.0 if fixed else section.weight_decay,
+            **({"use_fallback": True} if by_adam else {}),
+        }
+        for (by_adam, fixed), params in sorted(groups.items(), key=lambda item: item[0])
     ]
-    return [group for group in groups if group["params"]]
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Restores an optimizer's state; raises TrainingError if it is that of other groups."""
+    try:
+        optimizer.load_state_dict(state)
+    except ValueError as error:
+        raise TrainingError(
+            "The checkpoint's optimizer has other groups of parameters: the run was begun by"
+            " another version of zoo, and only that one can go on with it."
+        ) from error
 
 
 def rate_factor(stage: Stage, step: int) -> float:

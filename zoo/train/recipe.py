@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -35,7 +36,8 @@ class OptimizerSection(Section):
     """An optimizer by name.
 
     Muon orthogonalises the updates of weight matrices; all other parameters, and the modules in
-    `adam_modules`, use Adam at `adam_ratio` times the learning rate.
+    `adam_modules`, use Adam at `adam_ratio` times the learning rate. `weight_decay` acts on all
+    parameters but norms and biases.
     """
 
     name: Literal["adam", "adamw", "muon"] = "adam"
@@ -92,7 +94,11 @@ class Recipe(Section):
     @model_validator(mode="after")
     def _logged_when_saved(self) -> Recipe:
         if self.validate_every % self.log_every or self.checkpoint_every % self.log_every:
-            raise ValueError("validate_every and checkpoint_every must be multiples of log_every")
+            fitting = math.gcd(self.validate_every, self.checkpoint_every)
+            raise ValueError(
+                "validate_every and checkpoint_every must be multiples of log_every, which is"
+                f" {self.log_every}: set log_every to {fitting}"
+            )
         return self
 
 
@@ -107,17 +113,21 @@ def load_recipe(file: Path, schema: type[R]) -> R:
             the first such entry and the nearest known key.
     """
     try:
-        content = yaml.safe_load(file.read_text())
+        return schema.model_validate(read_recipe(file))
+    except ValidationError as error:
+        raise RecipeError(f"The recipe {file}: {describe(error, schema)}") from error
+
+
+def read_recipe(file: Path) -> Any:
+    """The content of a recipe file, not held against a schema; raises RecipeError if it is none."""
+    try:
+        return yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"The recipe {file} can't be read: {error.strerror}.") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(
             f"The recipe {file} is no valid YAML: {' '.join(str(error).split())}."
         ) from error
-    try:
-        return schema.model_validate(content)
-    except ValidationError as error:
-        raise RecipeError(f"The recipe {file}: {describe(error, schema)}") from error
 
 
 def describe(error: ValidationError, schema: type[BaseModel]) -> str:

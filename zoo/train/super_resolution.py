@@ -22,7 +22,7 @@ from zoo.sr.data.pairs import Degradation, Pair, PairedPatches, load_pair
 from zoo.sr.losses.feature_loss import FeatureLoss
 from zoo.sr.losses.feature_nets import lesson_net, normalised_vgg19
 from zoo.sr.losses.pixel import PIXEL_LOSSES, Loss
-from zoo.sr.measure.metrics import psnr_y
+from zoo.sr.measure.metrics import psnr_rgb, psnr_y
 from zoo.train.recipe import Recipe, Section, Stage
 from zoo.train.teacher import TeacherSection, blend, folder_for, make_targets, with_teacher
 
@@ -112,10 +112,20 @@ def split_held_out(files: Sequence[Path], count: int) -> tuple[list[Path], list[
         DataError: nothing is left to train on.
     """
     if len(files) <= count:
-        raise DataError(f"{len(files)} photographs are too few to set {count} aside.")
+        raise DataError(
+            f"{len(files)} photographs are too few to set {count} aside:"
+            f" {few_held_out(len(files), 'photographs')}."
+        )
     picked = {i * len(files) // count for i in range(count)}
     held_out = [file for i, file in enumerate(files) if i in picked]
     return [file for i, file in enumerate(files) if i not in picked], held_out
+
+
+def few_held_out(count: int, what: str) -> str:
+    """Advice for a data set that is too small for `held_out`."""
+    if count < 2:
+        return f"it takes 2 {what} at least, one of them to choose the weights"
+    return f"set held_out (--held-out) to {max(1, count // 5)}"
 
 
 def centre(pair: Pair, scale: int, side: int) -> Pair:
@@ -136,7 +146,7 @@ def storage(pairs: Sequence[Pair], device: torch.device | str) -> torch.device:
 
 
 class SuperResolution:
-    """The super-resolution task: batches from a folder of photographs, a loss, held-out luma PSNR.
+    """The super-resolution task: batches from a folder of photographs, a loss, held-out PSNR.
 
     Args:
         recipe: loss, stages and the number of photographs held out.
@@ -164,6 +174,8 @@ class SuperResolution:
         inputs: Path | None = None,
         cache: Path | None = None,
     ) -> None:
+        self.scale, self.device = scale, device
+        self.measure_by(recipe)  # first, for its network may be missing
         if recipe.shrunk and inputs is not None:
             raise RecipeError("shrunk copies have no ready-made inputs: leave out one of the two.")
         train, held_out = split_held_out(list_images(folder, recursive=False), recipe.held_out)
@@ -187,18 +199,17 @@ class SuperResolution:
                 self.held_out += (centre(pair, scale, 256) for pair in pool.map(load, held_out))
         self.patches = PairedPatches(pairs, scale=scale, device=storage(pairs, device))
         self.patches.check_patch(max(stage.patch for stage in recipe.stages))
-        self.scale, self.device = scale, device
-        self.measure_by(recipe)
 
     def measure_by(self, recipe: SRRecipe) -> None:
         """Switch to a recipe's loss and keep the photographs, so that a study reads them once."""
         self.measure: Loss
         self.teacher_share = recipe.teacher.share if recipe.teacher else 0.0
+        self.psnr = "psnr_y" if self.scale > 1 else "psnr_rgb"  # luma is blind to colouring
         if recipe.loss == "feature":
             self.measure = recipe.feature.build(self.scale).to(self.device)
             self.score = "minus_feature_loss"
         else:
-            self.measure, self.score = PIXEL_LOSSES[recipe.loss], "psnr_y"
+            self.measure, self.score = PIXEL_LOSSES[recipe.loss], self.psnr
 
     def batch(self, stage: SRStage, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         return self.patches.batch(stage.batch, stage.patch, generator, candidates=stage.candidates)
@@ -210,15 +221,20 @@ class SuperResolution:
 
     @torch.inference_mode()
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Mean luma PSNR in dB over the centres (256×256) of the held-out photographs and their
-        shrunk copies; with the feature loss, also its negative.
+        """Mean PSNR in dB over the centres (256×256) of the held-out photographs and their shrunk
+        copies, on luma or, at scale 1, on RGB; with the feature loss, also its negative.
         """
-        scores: dict[str, list[float]] = {"psnr_y": []}
+        scores: dict[str, list[float]] = {self.psnr: []}
         for pair in self.held_out:
             x = to_tensor(pair.input)[None].to(self.device)
             y = model(x).clamp(0, 1)
-            scores["psnr_y"].append(psnr_y(to_pixels(y[0]), pair.target, crop=self.scale))
-            if self.score != "psnr_y":
+            pixels = to_pixels(y[0])
+            scores[self.psnr].append(
+                psnr_y(pixels, pair.target, crop=self.scale)
+                if self.scale > 1
+                else psnr_rgb(pixels, pair.target)
+            )
+            if self.score != self.psnr:
                 loss = self.measure(y, to_tensor(pair.target)[None].to(self.device))
                 scores.setdefault(self.score, []).append(-loss.item())
         return {name: float(np.mean(values)) for name, values in scores.items()}

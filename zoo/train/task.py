@@ -27,4 +27,4 @@ class Task(Protocol[S]):
         """The loss of a float32 prediction, a scalar."""
 
     def validate(self, model: nn.Module) -> dict[str, float]:
-        """Metrics of a model in eval mode; a higher `score` is better."""
+        """Metrics of a model in eval mode; a higher `score` is better. Empty if it has none."""

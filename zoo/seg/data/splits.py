@@ -93,7 +93,10 @@ def k_fold(pairs: Sequence[Pair], *, folds: int, fold: int, held_out: int = 20) 
         raise InputError(f"Of {folds} folds there are numbers 0 to {folds - 1}, not {fold}.")
     groups = groups_of(pairs)
     if len(groups) < folds:
-        raise DataError(f"{len(groups)} groups of images can't be split into {folds} folds.")
+        raise DataError(
+            f"{len(groups)} groups of images can't be split into {folds} folds:"
+            f" set split.folds to {max(2, len(groups) // 4)}, and split.held_out to 1."
+        )
     start, end = fold * len(groups) // folds, (fold + 1) * len(groups) // folds
     return by_groups(pairs, groups[start:end], held_out=held_out)
 
@@ -102,9 +105,16 @@ def by_groups(pairs: Sequence[Pair], validation: Collection[str], *, held_out: i
     """The split with these validation groups; raises DataError if none is left to train on."""
     others = [group for group in groups_of(pairs) if group not in validation]
     if len(others) <= held_out:
+        count = len(others) + len(validation)
+        few = max(1, count // 5)
+        advice = (
+            f"set split.validation (--validation) and split.held_out (--held-out) to {few}"
+            if count > 2
+            else "it takes 3 groups at least"
+        )
         raise DataError(
-            f"{len(others) + len(validation)} groups of images are too few to set "
-            f"{len(validation)} aside for validation and {held_out} for choosing checkpoints."
+            f"{count} groups of images are too few to set {len(validation)} aside for validation"
+            f" and {held_out} for choosing checkpoints: {advice}."
         )
     train = set(others[: len(others) - held_out])
 

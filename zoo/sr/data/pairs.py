@@ -104,11 +104,12 @@ class PairedPatches:
 
     def check_patch(self, patch: int) -> None:
         """Raises DataError, with the file's name, if an input is smaller than the patch."""
+        smallest = int(self.sizes.min())
         for name, (height, width) in zip(self.names, self.sizes.tolist(), strict=True):
             if min(height, width) < patch:
                 raise DataError(
-                    f"{name} is {width}×{height} at the network's input, "
-                    f"smaller than the patch of {patch} pixels."
+                    f"{name} is {width}×{height} at the network's input, smaller than the patch of"
+                    f" {patch} pixels: leave it out, or set patch to {smallest} at most."
                 )
 
     @cached_property

@@ -42,6 +42,10 @@ def find_set(data: Path, name: str) -> Path:
     for folder in (data / name, data / "benchmark" / name, Path(name)):
         if folder.is_dir():
             return folder
+    several = [part.strip() for part in name.split(",")]
+    if len(several) > 1:
+        again = " ".join(f"--sets {part}" for part in several)
+        raise DataError(f"{name} is no set: repeat the option for several, {again}.")
     raise DataError(
         f"The set {name} is in neither {data / name} nor {data / 'benchmark' / name},"
         " and is no folder."

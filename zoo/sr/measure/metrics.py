@@ -74,6 +74,29 @@ def psnr_y(
     return math.inf if error == 0 else float(10 * np.log10(255**2 / error))
 
 
+def psnr_rgb(result: NDArray[np.uint8], target: NDArray[np.uint8]) -> float:
+    """Peak signal-to-noise ratio in dB on all channels and pixels, peak 255.
+
+    For jobs that keep the size, such as denoising or colouring, in which luma is not all.
+
+    Args:
+        result, target: uint8, of one shape.
+
+    Returns:
+        dB; infinity for equal images.
+
+    Raises:
+        InputError: dtypes or shapes differ.
+    """
+    if result.dtype != np.uint8 or target.dtype != np.uint8 or result.shape != target.shape:
+        raise InputError(
+            "PSNR compares two uint8 images of one shape, not"
+            f" {result.dtype} {list(result.shape)} and {target.dtype} {list(target.shape)}."
+        )
+    error = np.mean((result.astype(np.float64) - target) ** 2)
+    return math.inf if error == 0 else float(10 * np.log10(255**2 / error))
+
+
 def gaussian_mean(image: Tensor) -> Tensor:
     """Means under an 11×11 Gaussian window, σ = 1.5, valid region: `[H, W]` → `[H-10, W-10]`."""
     x = torch.arange(11, dtype=image.dtype) - 5
