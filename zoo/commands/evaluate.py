@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from zoo.errors import InputError
+from zoo.errors import InputError, OptionError
 
 Figures = dict[str, dict[str, Any]]  # by what was measured, then by metric
 
@@ -23,8 +23,9 @@ def evaluate(
     ],
     data: Annotated[Path, typer.Option(help="Folder of photographs, or of images and masks.")],
     validation: Annotated[
-        int, typer.Option(min=1, help="Segmentation: groups, the first by name, to measure on.")
-    ] = 63,
+        int | None,
+        typer.Option(min=1, help="Segmentation: groups, the first by name, if no split is saved."),
+    ] = None,
     size: Annotated[
         int | None, typer.Option(help="Segmentation: side at which it looks; else its own.")
     ] = None,
@@ -61,15 +62,20 @@ def enlargement(net: Any, name: str, data: Path) -> tuple[Figures, list[str]]:
 
 
 def segmentation(
-    net: Any, name: str, data: Path, *, validation: int, size: int | None
+    net: Any, name: str, data: Path, *, validation: int | None, size: int | None
 ) -> tuple[Figures, list[str]]:
     """Figures of a segmentation model on the images that its training set aside."""
     from zoo.inference.segmenter import Segmenter
+    from zoo.seg.data.pairs import Reading
     from zoo.seg.measure.evaluate import METRICS, evaluate, validation_pairs
 
     segmenter = Segmenter(net, precision="fp32", size=size)
-    pairs = validation_pairs(data, validation)
-    row = evaluate(segmenter.logits, pairs, size=segmenter.size, classes=net.classes)
+    if validation is not None and net.split is not None:
+        raise OptionError(f"{name} tells which images its training set aside: no --validation.")
+    split = net.split if validation is None else {"validation": validation}
+    pairs = validation_pairs(data, split)
+    reading = Reading(net.classes, segmenter.channels)
+    row = evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)
     return {name: row}, [f"{metric}@{segmenter.size}" for metric in METRICS]
 
 

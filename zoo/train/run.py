@@ -158,9 +158,7 @@ def train_by(
         trainer.begin(resume=resume, steps_more=steps_more)
         task: Any = SuperResolution(plan, data, scale=model.scale, device=trainer.device, cache=out)
     else:
-        task = Segmentation(
-            plan, data, classes=model.classes, channels=model.in_chans, cache=cache
-        )
+        task = Segmentation(plan, data, classes=model.classes, channels=model.in_chans, cache=cache)
         if plan.model.start and not resume:
             task.check_start(plan.model.start)
         trainer = Trainer(model, task.recipe, folder)
