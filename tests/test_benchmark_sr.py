@@ -112,9 +112,9 @@ def test_a_saved_model_and_a_weight_file_are_measured_alike(
 
 
 def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
-    no_scale = run(script, "eval", "unet34", "--data", pictures)
+    no_scale = run(script, "eval", "unet34", "--data", pictures, "--sets", "Two")
     assert "no super-resolution model" in str(no_scale.exception)
-    unknown = run(script, "eval", "srresnet_x3", "--data", pictures)
+    unknown = run(script, "eval", "srresnet_x3", "--data", pictures, "--sets", "Two")
     assert "no model called 'srresnet_x3'" in str(unknown.exception)
     comma = run(script, "eval", "bicubic", "--data", pictures, "--sets", "Two,Set5")
     assert "repeat the option for several, --sets Two --sets Set5." in str(comma.exception)
