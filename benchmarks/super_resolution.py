@@ -115,8 +115,6 @@ def evaluate_model(
     """
     check_results(out, dirty=dirty)
     sets = list(dict.fromkeys([*sets, *context.args]))
-    for title in sets:
-        find_set(data, title)
     for at in (2, 4) if model == "bicubic" and scale is None else (scale,):
         result = measure(model, data, sets, scale=at, weights=weights)
         write_result(result, out, dirty=dirty)
@@ -144,17 +142,14 @@ def measure(
             "weights_sha256": sha256,
             "start_sha256": start_sha256(model if Path(model).is_dir() else name),
         }
-    names = [Path(title).name for title in sets]
+    places = {Path(title).name: find_set(data, title) for title in sets}
     return {
-        "model": "_".join([name, *([] if set(sets) == set(SETS) else names)]),
+        "model": "_".join([name, *([] if set(sets) == set(SETS) else places)]),
         "task": "super-resolution",
         "scale": scale,
         "protocol": PROTOCOL,
         **facts,
-        "sets": {
-            Path(title).name: evaluate(enlarge, find_set(data, title), scale=scale)
-            for title in sets
-        },
+        "sets": {title: evaluate(enlarge, place, scale=scale) for title, place in places.items()},
         "environment": environment(),
     }
 
