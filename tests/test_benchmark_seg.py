@@ -200,8 +200,10 @@ def test_mistakes_are_one_sentence(cars: Path, model: Path, tmp_path: Path) -> N
                 "--out", tmp_path)  # fmt: skip
     assert "has no image of a validation car" in str(alien.exception)
     net = zoo.save_model(zoo.create_model("srresnet_x2", width=8, depth=1), tmp_path / "x2")
-    assert "x2 is no segmentation model" in str(run("eval", net, "--data", cars).exception)
-    few = run("eval", model, "--data", cars, "--size", 64)
+    assert "x2 is no segmentation model" in str(
+        run("eval", net, "--data", cars, "--out", tmp_path).exception
+    )
+    few = run("eval", model, "--data", cars, "--size", 64, "--out", tmp_path)
     assert "too few" in str(few.exception)
 
 

@@ -112,13 +112,16 @@ def test_a_saved_model_and_a_weight_file_are_measured_alike(
 
 
 def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
-    no_scale = run(script, "eval", "unet34", "--data", pictures, "--sets", "Two")
+    out = ("--out", pictures / "out")
+    no_scale = run(script, "eval", "unet34", "--data", pictures, "--sets", "Two", *out)
     assert "no super-resolution model" in str(no_scale.exception)
-    unknown = run(script, "eval", "srresnet_x3", "--data", pictures, "--sets", "Two")
+    unknown = run(script, "eval", "srresnet_x3", "--data", pictures, "--sets", "Two", *out)
     assert "no model called 'srresnet_x3'" in str(unknown.exception)
-    comma = run(script, "eval", "bicubic", "--data", pictures, "--sets", "Two,Set5")
+    comma = run(script, "eval", "bicubic", "--data", pictures, "--sets", "Two,Set5", *out)
     assert "repeat the option for several, --sets Two --sets Set5." in str(comma.exception)
-    nowhere = run(script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Three")
+    nowhere = run(
+        script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Three", *out
+    )
     assert "The set Three is in neither" in str(nowhere.exception)
 
 
