@@ -58,6 +58,7 @@ from zoo.seg.measure.evaluate import (
     METRICS,
     PROTOCOL,
     evaluate,
+    split_to_measure,
     unseen_pairs,
     validation_pairs,
 )
@@ -194,24 +195,6 @@ def evaluate_model(
     with replacing(out / f"{name}.jpg") as part:
         extremes(segmenter, pairs, sets[title], reading).save(part, quality=90)
     print(table(result, beside_lesson=fingerprint(pairs) == LESSON_CARS))
-
-
-def split_to_measure(saved: dict[str, Any] | None, validation: int | None) -> dict[str, Any] | None:
-    """The split that was saved with the weights; the first `validation` groups if none was.
-
-    Raises:
-        OptionError: `validation` contradicts the saved split.
-    """
-    if saved is None:
-        return None if validation is None else {"validation": validation}
-    rule = SplitRule.parse(saved)
-    if validation is not None and (rule.folds, rule.validation) != (None, validation):
-        trained = f"fold {rule.fold} of {rule.folds} for"
-        raise OptionError(
-            f"--validation {validation} contradicts the training, which set "
-            f"{rule.validation if rule.folds is None else trained} validation: leave it out."
-        )
-    return saved
 
 
 def table(result: dict[str, Any], *, beside_lesson: bool) -> Table:

@@ -4,7 +4,8 @@ python benchmarks/sources.py --data PHOTOGRAPHS --targets TEACHER --drawings DRA
 
 The ×2 weights go on for the same steps in several ways. All are measured on held-out photographs
 and on sharp pictures: large photographs, also set aside, at half their sides. Each variant adds its
-row to OUT/sources.json.
+row to OUT/sources.json. DRAWINGS holds vector drawings, rendered at four times their size and
+shrunk.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 import torch
 import typer
 from accelerate import Accelerator
-from common import RESULTS, every, train_briefly, write_result
+from common import RESULTS, Dirty, check_results, every, train_briefly, write_result
 from environment import environment
 from PIL import Image
 from torch import Tensor, nn
@@ -92,14 +93,17 @@ def main(
     drawings: Annotated[Path, typer.Option(help="Folder of rendered drawings.")],
     variants: Annotated[list[str], typer.Argument(help="Those to run.")] = list(VARIANTS),  # noqa: B006
     steps: Annotated[int, typer.Option(min=1, help="Of each training.")] = 1500,
+    held_out: Annotated[int, typer.Option(min=1, help="Photographs set aside.")] = 24,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
+    dirty: Dirty = False,
 ) -> None:
     """Train on several sources from the same weights."""
+    check_results(out, dirty=dirty)
     for name in variants:
         if name not in VARIANTS:
             known = f"{', '.join(VARIANTS)}.{did_you_mean(name, VARIANTS)}"
             raise OptionError(f"{name!r} is no variant; there are {known}")
-    train, sets = set_aside(data)
+    train, sets = set_aside(data, held_out)
     recipe = SRRecipe(
         model={"name": "srresnet_x2", "start": START},
         optimizer={"name": "muon", "adam_modules": ["head", "tail"], "adam_ratio": 0.25},
@@ -116,7 +120,8 @@ def main(
         task = Sources(recipe, folder, scale=SCALE, device=Accelerator().device, cache=targets)
     task.drawings = read_drawings(drawings)
     if "start" not in load_rows(out):
-        add_row("start", steps, score(create_model(START).eval(), sets), out)
+        row = score(create_model(START).eval(), sets)
+        add_row("start", row, out, steps=steps, dirty=dirty)
     for name in variants:
         task.variant = variant = VARIANTS[name]
         stage = SRStage(
@@ -131,7 +136,8 @@ def main(
         model = create_model("srresnet_x2")
         start_from(model, START, min_copied=1)
         net, _ = train_briefly(model, recipe.model_copy(update={"stages": (stage,)}), task)
-        add_row(name, steps, asdict(variant) | score(net, sets), out)
+        row = asdict(variant) | score(net, sets)
+        add_row(name, row, out, steps=steps, dirty=dirty)
 
 
 def read_drawings(folder: Path) -> PairedPatches:
@@ -141,11 +147,11 @@ def read_drawings(folder: Path) -> PairedPatches:
     return PairedPatches(twice, scale=SCALE)
 
 
-def set_aside(folder: Path) -> tuple[list[Path], dict[str, list[Pair]]]:
-    """The photographs to train on, and two sets that are not: the 24 that every training holds out,
-    and sharp pictures, made of every third large one of the others.
+def set_aside(folder: Path, count: int) -> tuple[list[Path], dict[str, list[Pair]]]:
+    """The photographs to train on, and two sets that are not: the `count` that a training holds
+    out, and sharp pictures, made of every third large one of the others.
     """
-    train, held_out = split_held_out(list_images(folder, recursive=False), 24)
+    train, held_out = split_held_out(list_images(folder, recursive=False), count)
     large = [file for file in train if math.prod(Image.open(file).size) > LARGE][::3]
     return [file for file in train if file not in large], {
         "photographs": [load_pair(file, scale=SCALE) for file in held_out],
@@ -162,17 +168,11 @@ def link(files: list[Path], folder: Path) -> Path:
 
 def score(net: nn.Module, sets: dict[str, list[Pair]]) -> dict[str, float]:
     """Mean psnr_y in dB over each set."""
-    return {
-        name: float(
-            np.mean(
-                [
-                    psnr_y(upscale(pair.input, net, precision="fp32"), pair.target, crop=SCALE)
-                    for pair in pairs
-                ]
-            )
-        )
-        for name, pairs in sets.items()
-    }
+
+    def of(pair: Pair) -> float:
+        return psnr_y(upscale(pair.input, net, precision="fp32"), pair.target, crop=SCALE)
+
+    return {name: float(np.mean([of(pair) for pair in pairs])) for name, pairs in sets.items()}
 
 
 def load_rows(folder: Path) -> dict[str, Any]:
@@ -180,17 +180,18 @@ def load_rows(folder: Path) -> dict[str, Any]:
     return json.loads(file.read_text())["variants"] if file.is_file() else {}
 
 
-def add_row(name: str, steps: int, row: dict[str, Any], folder: Path) -> None:
+def add_row(name: str, row: dict[str, Any], folder: Path, *, steps: int, dirty: bool) -> None:
     """Adds a variant's row to the results, or replaces it."""
     study = {
         "model": "sources",
         "protocol": PROTOCOL,
         "steps": steps,
+        "weights_sha256": None,  # those of the variants are not kept
         "start_sha256": get_weights(START).sha256,
         "variants": load_rows(folder) | {name: row},
         "environment": environment(),
     }
-    write_result(study, folder)
+    write_result(study, folder, dirty=dirty)
     print(name, row, flush=True)
 
 

@@ -14,6 +14,8 @@ from PIL import Image
 
 import zoo
 from zoo.predict import upscale
+from zoo.seg.data.folders import list_pairs
+from zoo.seg.data.splits import fingerprint
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale
 from zoo.sr.measure.metrics import psnr_y
 
@@ -61,6 +63,31 @@ def test_masks_are_measured_where_the_training_set_images_aside(tmp_path: Path) 
     assert f"{figures['dice_pooled@64']:.4f}" in shown.stdout
     assert "lesson" not in shown.stdout
     assert max(map(len, shown.stdout.splitlines())) <= 80
+
+
+def test_a_saved_split_is_kept_to(tmp_path: Path) -> None:
+    cars, others = generate_cars(tmp_path / "cars"), generate_cars(tmp_path / "more", cars=6)
+    net = tiny_seg.tiny_net()
+    net.split = {"validation": 2, "groups": fingerprint(list_pairs(cars))}
+    zoo.save_model(net, tmp_path / "net")
+
+    def measured(*arguments: object) -> int:
+        shown = run("eval", tmp_path / "net", "--size", 64, *arguments, "--out", tmp_path / "out")
+        assert shown.status == 0, shown.stderr
+        (figures,) = json.loads((tmp_path / "out").read_text()).values()
+        (tmp_path / "out").unlink()
+        return len(figures["images"])
+
+    assert measured("--data", cars) == measured("--data", cars, "--validation", 2) == 4
+    assert measured("--data", others, "--all") == len(list_pairs(others))
+    for arguments, sentence in (
+        (["--data", cars, "--validation", 1], "contradicts the training"),
+        (["--data", cars, "--all"], "leave --all out"),
+        (["--data", others], "another folder"),
+    ):
+        refused = run("eval", tmp_path / "net", *arguments)
+        assert refused.status in (1, 2)
+        assert sentence in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import losses
 import perceptual
 import pytest
 import skimage.data
+import sources
 import stability
 import timm
 import torch
@@ -20,6 +21,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from zoo.registry import list_weights
+from zoo.sr.data.imresize import imresize
 from zoo.sr.losses.feature_nets import normalised_vgg19, resnet50_to_layer2
 from zoo.store.state_dict import save_weights
 
@@ -55,6 +57,29 @@ def test_upsamplers_differ_at_the_start(photographs: Path, tmp_path: Path) -> No
     last, first = rows["pixel shuffle + ICNR"], rows["enlarge first"]
     assert first["multiply_adds_720p"] > 2.5 * last["multiply_adds_720p"]
     assert Image.open(figure).width > 1000
+
+
+def test_sources_are_compared_from_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, targets = tmp_path / "data", tmp_path / "targets"
+    for folder in (data, targets / "0.5"):
+        folder.mkdir(parents=True)
+    for i in range(4):
+        photograph = skimage.data.astronaut()[i * 90 : i * 90 + 208, 100:308]
+        for folder in (data, targets):
+            Image.fromarray(photograph).save(folder / f"{i}.png")
+        Image.fromarray(imresize(photograph, (104, 104))).save(targets / "0.5" / f"{i}.png")
+    monkeypatch.setattr(sources, "LARGE", 100)
+    for variant in ("teacher_half", "drawings"):
+        run(sources, variant, "--data", data, "--targets", targets, "--drawings", data,
+            "--steps", 2, "--held-out", 1, "--out", tmp_path)  # fmt: skip
+    study = json.loads((tmp_path / "sources.json").read_text())
+    assert list(study["variants"]) == ["start", "teacher_half", "drawings"]
+    assert study["variants"]["teacher_half"]["teacher_share"] == 0.5
+    start, taught = (study["variants"][row]["sharp"] for row in ("start", "teacher_half"))
+    assert start != taught
+    assert start == pytest.approx(taught, abs=1)
 
 
 def test_losses_train_from_the_same_weights(photographs: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from zoo.errors import InputError, OptionError
+from zoo.errors import InputError
 
 Figures = dict[str, dict[str, Any]]  # by what was measured, then by metric
 
@@ -24,8 +24,13 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="Folder of photographs, or of images and masks.")],
     validation: Annotated[
         int | None,
-        typer.Option(min=1, help="Segmentation: groups, the first by name, if no split is saved."),
+        typer.Option(
+            min=1, help="Segmentation: groups, the first by name, where no split is saved."
+        ),
     ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Segmentation: all images, of a folder new to the model.")
+    ] = False,
     size: Annotated[
         int | None, typer.Option(help="Segmentation: side at which it looks; else its own.")
     ] = None,
@@ -41,7 +46,9 @@ def evaluate(
     if hasattr(net, "scale"):
         figures, metrics = enlargement(net, model, data)
     else:
-        figures, metrics = segmentation(net, model, data, validation=validation, size=size)
+        figures, metrics = segmentation(
+            net, model, data, validation=validation, everything=everything, size=size
+        )
     Console().print(table(figures, metrics))
     if out is not None:
         with replacing(out) as part:
@@ -62,18 +69,28 @@ def enlargement(net: Any, name: str, data: Path) -> tuple[Figures, list[str]]:
 
 
 def segmentation(
-    net: Any, name: str, data: Path, *, validation: int | None, size: int | None
+    net: Any,
+    name: str,
+    data: Path,
+    *,
+    validation: int | None,
+    everything: bool,
+    size: int | None,
 ) -> tuple[Figures, list[str]]:
-    """Figures of a segmentation model on the images that its training set aside."""
+    """Figures of a segmentation model on the images that its training set aside, or on all."""
     from zoo.inference.segmenter import Segmenter
     from zoo.seg.data.pairs import Reading
-    from zoo.seg.measure.evaluate import METRICS, evaluate, validation_pairs
+    from zoo.seg.measure.evaluate import (
+        METRICS,
+        evaluate,
+        split_to_measure,
+        unseen_pairs,
+        validation_pairs,
+    )
 
     segmenter = Segmenter(net, precision="fp32", size=size)
-    if validation is not None and net.split is not None:
-        raise OptionError(f"{name} tells which images its training set aside: no --validation.")
-    split = net.split if validation is None else {"validation": validation}
-    pairs = validation_pairs(data, split)
+    split = split_to_measure(net.split, validation)
+    pairs = unseen_pairs(data, split) if everything else validation_pairs(data, split)
     reading = Reading(net.classes, segmenter.channels)
     row = evaluate(segmenter.logits, pairs, size=segmenter.size, reading=reading)
     return {name: row}, [f"{metric}@{segmenter.size}" for metric in METRICS]

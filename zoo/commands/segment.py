@@ -17,8 +17,8 @@ from zoo.inference.segmenter import Segmenter
 from zoo.pictures.cutouts import Kind, check_kind, format_for
 from zoo.pictures.picture import Picture
 
-# Share of pixels between 0.1 and 0.9. In 60 photographs of Carvana dynamic_unet had 0.006 to 0.020
-# of them (unet34, in 32: to 0.026), in 90 photographs of BSDS500, CID22 and others 0.028 to 0.80.
+# Share of pixels with a probability between 0.1 and 0.9: chosen between photographs of Carvana,
+# which have fewer with dynamic_unet, and photographs of other things, which have more.
 _UNSURE = 0.027
 _HINT = (
     "The network is unsure of {count} of them: it found nothing, or much is neither object nor "

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from zoo.errors import DataError
+from zoo.errors import DataError, OptionError
 from zoo.seg.data.folders import Pair, list_pairs
 from zoo.seg.data.masks import Mask
 from zoo.seg.data.pairs import ONE_OBJECT, Reading, load_pair
@@ -66,6 +66,26 @@ def validation_pairs(data: Path, split: Mapping[str, Any] | None = None) -> list
             "measure all images (--all) of another folder."
         )
     return [pairs[row] for row in rows]
+
+
+def split_to_measure(
+    saved: Mapping[str, Any] | None, validation: int | None
+) -> Mapping[str, Any] | None:
+    """The split that was saved with the weights; the first `validation` groups if none was.
+
+    Raises:
+        OptionError: `validation` contradicts the saved split.
+    """
+    if saved is None:
+        return None if validation is None else {"validation": validation}
+    rule = SplitRule.parse(saved)
+    if validation is not None and (rule.folds, rule.validation) != (None, validation):
+        trained = f"fold {rule.fold} of {rule.folds} for"
+        raise OptionError(
+            f"--validation {validation} contradicts the training, which set "
+            f"{rule.validation if rule.folds is None else trained} validation: leave it out."
+        )
+    return saved
 
 
 def unseen_pairs(data: Path, split: Mapping[str, Any] | None) -> list[Pair]:
