@@ -155,9 +155,9 @@ def test_a_training_without_validation_is_told(cars: Path, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("name", [n for m in zoo.list_models(task="segmentation")
                                   for n in zoo.list_weights(m)])  # fmt: skip
-def test_shipped_weights_name_their_split(name: str, cars: Path) -> None:
+def test_shipped_weights_name_their_split(name: str, cars: Path, tmp_path: Path) -> None:
     assert zoo.get_weights(name).meta.split == zoo.load_model(name).split == LESSON_SPLIT
-    outcome = run("eval", name, "--data", cars)
+    outcome = run("eval", name, "--data", cars, "--out", tmp_path)
     assert "trained on another folder" in str(outcome.exception)
 
 
