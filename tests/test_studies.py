@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 
 import encoders
@@ -26,6 +28,13 @@ from zoo.sr.losses.feature_nets import normalised_vgg19, resnet50_to_layer2
 from zoo.store.state_dict import save_weights
 
 pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """The sweep of encoders silences its whole process, which here is that of all tests."""
+    yield
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")
