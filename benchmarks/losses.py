@@ -30,7 +30,8 @@ from zoo.store.atomic import replacing
 from zoo.store.state_dict import checksum
 from zoo.train.checkpoints import start_from
 from zoo.train.recipe import load_recipe
-from zoo.train.super_resolution import FeatureSection, SRRecipe, SuperResolution
+from zoo.train.sr_recipe import FeatureSection, SRRecipe
+from zoo.train.super_resolution import SuperResolution
 
 PICTURE = Path(__file__).parents[1] / "docs" / "losses.png"
 RECIPE = Path(__file__).parent / "recipes" / "srresnet_x4_perceptual.yaml"  # for its feature loss

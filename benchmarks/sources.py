@@ -35,7 +35,8 @@ from zoo.registry import get_weights
 from zoo.sr.data.pairs import Pair, PairedPatches, load_pair
 from zoo.sr.measure.metrics import psnr_y
 from zoo.train.checkpoints import start_from
-from zoo.train.super_resolution import SRRecipe, SRStage, SuperResolution, split_held_out
+from zoo.train.sr_recipe import SRRecipe, SRStage
+from zoo.train.super_resolution import SuperResolution, split_held_out
 from zoo.train.teacher import blend
 
 START = "srresnet_x2.psnr"

@@ -27,7 +27,8 @@ from zoo.registry import register_model
 from zoo.sr.networks.srresnet import SRResNet
 from zoo.store.atomic import replacing
 from zoo.store.state_dict import checksum
-from zoo.train.super_resolution import SRRecipe, SuperResolution
+from zoo.train.sr_recipe import SRRecipe
+from zoo.train.super_resolution import SuperResolution
 
 PICTURE = Path(__file__).parents[1] / "docs" / "stability.png"
 PROTOCOL = (

@@ -46,7 +46,7 @@ from zoo.predict import upscale
 from zoo.sr.data.imresize import bicubic_upscale
 from zoo.sr.measure.evaluate import METRICS, PROTOCOL, SETS, evaluate, find_set, told_apart
 from zoo.train.run import changed, load_plan, train_by
-from zoo.train.super_resolution import SRRecipe, smoke
+from zoo.train.sr_recipe import SRRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 

@@ -42,7 +42,8 @@ from zoo.sr.data.imresize import bicubic_downscale
 from zoo.sr.networks.srresnet import SRResNet
 from zoo.store.atomic import replacing
 from zoo.store.state_dict import checksum
-from zoo.train.super_resolution import SRRecipe, SuperResolution
+from zoo.train.sr_recipe import SRRecipe
+from zoo.train.super_resolution import SuperResolution
 
 SIZE = {"width": 32, "depth": 4}
 FIGURE = Path(__file__).parents[1] / "docs" / "upsampling.png"

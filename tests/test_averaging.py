@@ -20,7 +20,8 @@ import zoo
 from zoo.train.averaging import average
 from zoo.train.loop import Trainer
 from zoo.train.segmentation import Segmentation, SegRecipe
-from zoo.train.super_resolution import SRRecipe, SuperResolution
+from zoo.train.sr_recipe import SRRecipe
+from zoo.train.super_resolution import SuperResolution
 
 
 @pytest.fixture

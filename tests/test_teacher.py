@@ -16,7 +16,8 @@ import zoo
 from zoo.errors import DataError, RecipeError
 from zoo.sr.data.pairs import load_pair
 from zoo.train.loop import Trainer
-from zoo.train.super_resolution import SRRecipe, SuperResolution
+from zoo.train.sr_recipe import SRRecipe
+from zoo.train.super_resolution import SuperResolution
 
 STAGE = SRRecipe(**TINY).stages[0]
 NAMES = ("astronaut", "chelsea", "coffee", "rocket")

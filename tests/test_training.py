@@ -21,7 +21,8 @@ from zoo.train.checkpoints import load_checkpoint, start_from
 from zoo.train.loop import Trainer
 from zoo.train.optimizers import make_optimizer, rate_factor, trainable_parameters
 from zoo.train.recipe import OptimizerSection, Stage, load_recipe
-from zoo.train.super_resolution import SRRecipe, SuperResolution, split_held_out
+from zoo.train.sr_recipe import SRRecipe
+from zoo.train.super_resolution import SuperResolution, split_held_out
 
 ROOT = Path(__file__).parents[1]
 SCRIPT = ROOT / "benchmarks" / "super_resolution.py"

@@ -13,7 +13,7 @@ from zoo.errors import RecipeError, TrainingError
 from zoo.train.checkpoints import load_checkpoint, save_checkpoint
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
-from zoo.train.super_resolution import SRRecipe
+from zoo.train.sr_recipe import SRRecipe
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path: Path) -> None:

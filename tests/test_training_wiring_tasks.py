@@ -32,7 +32,8 @@ from zoo.sr.losses.feature_loss import FeatureLoss
 from zoo.sr.losses.feature_nets import normalised_vgg19
 from zoo.train.loop import Trainer
 from zoo.train.segmentation import Segmentation, SegRecipe
-from zoo.train.super_resolution import FeatureSection, SRRecipe, SuperResolution
+from zoo.train.sr_recipe import FeatureSection, SRRecipe
+from zoo.train.super_resolution import SuperResolution
 
 Batch = tuple[Tensor, Tensor]
 CALM = {"rotation": 0.0, "flip": False, "lighting": 0.0}

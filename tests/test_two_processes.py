@@ -20,7 +20,7 @@ from zoo.errors import TrainingError
 from zoo.train.checkpoints import load_checkpoint
 from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
-from zoo.train.super_resolution import SRRecipe
+from zoo.train.sr_recipe import SRRecipe
 
 ROOT = Path(__file__).parents[1]
 PATH = os.pathsep.join(str(ROOT / folder) for folder in ("", "benchmarks", "tests"))

@@ -13,12 +13,13 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from accelerate.utils import gather_object
-from torch import nn
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from zoo.errors import TrainingError
 from zoo.store.atomic import replacing
 from zoo.store.folder import save_model
+from zoo.train.ahead import ahead
 from zoo.train.averaging import average
 from zoo.train.checkpoints import (
     CHECKPOINT,
@@ -143,7 +144,6 @@ class Trainer:
         autocast = torch.autocast(
             self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
         )
-        generator = torch.Generator(self.device)
         self.report.stage(stage.steps, done=self.step - start)
 
         model.train()
@@ -153,12 +153,10 @@ class Trainer:
             self.random = None
         elif self.step == 0:
             seed_all(hashed(recipe.seed, self.step, self.accelerator.process_index))
-        while self.step < end:
+        for inputs, targets in ahead(partial(self._batch, stage), range(self.step, end)):
             factor = rate_factor(stage, self.step - start)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            generator.manual_seed(hashed(recipe.seed, self.step, self.accelerator.process_index))
-            inputs, targets = (x.to(self.device) for x in task.batch(stage, generator))
             with autocast:  # includes the loss, which may contain a network
                 loss = task.loss(forward(inputs).float(), targets)
             optimizer.zero_grad()
@@ -192,6 +190,12 @@ class Trainer:
                 return False
         self.accelerator.free_memory()  # releases the stage's wrappers
         return True
+
+    def _batch(self, stage: Stage, step: int) -> tuple[Tensor, Tensor]:
+        seed = hashed(self.recipe.seed, step, self.accelerator.process_index)
+        generator = torch.Generator(self.device).manual_seed(seed)
+        inputs, targets = self.task.batch(stage, generator)
+        return inputs.to(self.device), targets.to(self.device)
 
     def _is_over(self) -> bool:
         """Whether time is up for any process, so that all stop at the same step."""

@@ -20,7 +20,8 @@ from zoo.train.find_rate import find_rate, plot
 from zoo.train.loop import Trainer
 from zoo.train.recipe import describe, load_recipe, read_recipe
 from zoo.train.segmentation import Segmentation, SegRecipe, split_of
-from zoo.train.super_resolution import SRRecipe, SuperResolution, split_held_out
+from zoo.train.sr_recipe import SRRecipe
+from zoo.train.super_resolution import SuperResolution, split_held_out
 
 
 def load_plan(file: Path, *, task: Task | None = None) -> SRRecipe | SegRecipe:

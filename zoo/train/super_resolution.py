@@ -6,103 +6,21 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
 from zoo.errors import DataError, RecipeError
-from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zoo.pictures.files import list_images
 from zoo.pictures.picture import to_pixels, to_tensor
+from zoo.sr.data.degraded import DegradedPatches
 from zoo.sr.data.imresize import bicubic_downscale
 from zoo.sr.data.pairs import Degradation, Pair, PairedPatches, load_pair
-from zoo.sr.losses.feature_loss import FeatureLoss
-from zoo.sr.losses.feature_nets import lesson_net, normalised_vgg19
 from zoo.sr.losses.pixel import PIXEL_LOSSES, Loss
 from zoo.sr.measure.metrics import psnr_rgb, psnr_y
-from zoo.train.recipe import Recipe, Section, Stage
-from zoo.train.teacher import TeacherSection, blend, folder_for, make_targets, with_teacher
-
-
-class SRStage(Stage):
-    """A stage on input patches of `patch` pixels a side, each chosen among `candidates` random
-    places, see `zoo.sr.data.pairs.PairedPatches.batch`.
-    """
-
-    patch: int = Field(gt=0)
-    candidates: int = Field(default=1, gt=0)
-
-
-class FeatureSection(Section):
-    """The feature loss, see `zoo.sr.losses.feature_loss.FeatureLoss`.
-
-    `weights` is "default" (torchvision's, for vgg16_bn alone), a *.safetensors file, or null for a
-    random network.
-    """
-
-    net: Literal["vgg16_bn", "vgg19_normalised"] = "vgg16_bn"
-    weights: str | None = Field(default="default", exclude=True)  # a path is no part of a recipe
-    layers: dict[str, Annotated[float, Field(gt=0)]] = Field(default={})
-    pixel: float = Field(default=0.01, ge=0)
-    style: float = Field(default=0.0, ge=0)
-    grid: float = Field(default=0.0, ge=0)
-    excess: float = Field(default=0.0, ge=0)
-
-    def build(self, scale: int) -> FeatureLoss:
-        """The loss for enlarging by `scale`; raises WeightsError if its network can't be had."""
-        own = self.net == "vgg19_normalised"  # normalises its input itself
-        if own and self.weights == "default":
-            raise RecipeError("vgg19_normalised needs a file: --feature-weights FILE.")
-        return FeatureLoss(
-            normalised_vgg19(self.weights) if own else lesson_net(self.weights),
-            self.layers or None,
-            pixel=self.pixel,
-            style=self.style,
-            grid=self.grid,
-            excess=self.excess,
-            period=scale,
-            mean=(0, 0, 0) if own else IMAGENET_MEAN,
-            std=(1, 1, 1) if own else IMAGENET_STD,
-        )
-
-
-class SRRecipe(Recipe):
-    """A recipe for super-resolution.
-
-    Every `len(photographs) / held_out`-th photograph is held out. The best weights have the highest
-    PSNR on these, or with the loss "feature" the lowest loss. `shrunk` adds copies of all
-    photographs with their sides scaled by each factor: more detail per patch, fewer JPEG artefacts.
-    """
-
-    stages: tuple[SRStage, ...] = Field(min_length=1)
-    loss: Literal["l1", "mse", "charbonnier", "feature"] = "l1"
-    feature: FeatureSection = FeatureSection()
-    held_out: int = Field(default=24, gt=0)
-    shrunk: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()
-    teacher: TeacherSection | None = None
-
-
-def smoke(recipe: SRRecipe) -> SRRecipe:
-    """The recipe with two steps per stage, small patches and random weights, for a smoke test."""
-    stages = tuple(
-        stage.model_copy(update={"steps": 2, "batch": 2, "patch": 24, "warmup": 0})
-        for stage in recipe.stages
-    )
-    changes = {
-        "stages": stages,
-        "compile": False,
-        "held_out": 2,
-        "log_every": 1,
-        "validate_every": 2,
-        "checkpoint_every": 1,
-        "model": recipe.model.model_copy(update={"start": None}),
-        "teacher": None,
-        "feature": recipe.feature.model_copy(update={"weights": None}),
-    }
-    return recipe.model_copy(update=changes)
+from zoo.train.sr_recipe import SRRecipe, SRStage
+from zoo.train.teacher import blend, folder_for, make_targets, with_teacher
 
 
 def split_held_out(files: Sequence[Path], count: int) -> tuple[list[Path], list[Path]]:
@@ -159,8 +77,8 @@ class SuperResolution:
 
     Raises:
         DataError: a file can't be used, photographs are too few, or one is smaller than a patch.
-        RecipeError: `shrunk` or a teacher comes with `inputs`, a teacher lacks `cache`, or the
-            feature loss lacks its file.
+        RecipeError: `shrunk` or a teacher comes with `inputs`, the recipe's degradations with
+            `inputs` or `degrade`, a teacher lacks `cache`, or the feature loss lacks its file.
     """
 
     def __init__(
@@ -178,6 +96,11 @@ class SuperResolution:
         self.measure_by(recipe)  # first, for its network may be missing
         if recipe.shrunk and inputs is not None:
             raise RecipeError("shrunk copies have no ready-made inputs: leave out one of the two.")
+        degradations = recipe.degradations
+        if degradations and (inputs is not None or degrade is not bicubic_downscale):
+            raise RecipeError(
+                "The recipe's degradations make the inputs: leave out one of the two."
+            )
         train, held_out = split_held_out(list_images(folder, recursive=False), recipe.held_out)
         shares = (1.0, *recipe.shrunk)
         taught = None
@@ -197,7 +120,18 @@ class SuperResolution:
                     loaded = map(partial(with_teacher, folder=folder_for(taught, share)), loaded)
                 pairs += loaded
                 self.held_out += (centre(pair, scale, 256) for pair in pool.map(load, held_out))
-        self.patches = PairedPatches(pairs, scale=scale, device=storage(pairs, device))
+        place = storage(pairs, device)
+        self.patches = PairedPatches(pairs, scale=scale, device=place)
+        if degradations is not None:
+            self.patches = DegradedPatches(
+                pairs, scale=scale, degrade=degradations.apply, device=place
+            )
+            self.held_out = [
+                pair._replace(
+                    input=degradations.apply(pair.target, scale, np.random.default_rng(number))
+                )
+                for number, pair in enumerate(self.held_out)
+            ]
         self.patches.check_patch(max(stage.patch for stage in recipe.stages))
 
     def measure_by(self, recipe: SRRecipe) -> None:
