@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 import typer
 from common import RESULTS, Dirty, check_results, start_sha256, write_result
 from environment import environment
-from feature_distance import FeatureDistance
+from feature_distance import networks
 from numpy.typing import NDArray
 from rich import print
 from rich.table import Table
@@ -30,14 +29,10 @@ from tqdm import tqdm
 
 from zoo.create import create_model
 from zoo.errors import OptionError, ZooError
-from zoo.pictures.picture import to_tensor
 from zoo.predict import upscale
 from zoo.registry import get_weights, list_weights
-from zoo.seg.encoders.encoder import make_encoder
 from zoo.sr.data.imresize import bicubic_upscale
-from zoo.sr.losses.feature_maps import FeatureMaps
-from zoo.sr.losses.feature_nets import resnet50_to_layer2
-from zoo.sr.measure.evaluate import SETS, benchmark_pairs, find_set, told_apart
+from zoo.sr.measure.evaluate import SETS, Distance, benchmark_pairs, find_set, told_apart
 from zoo.sr.measure.metrics import psnr_y, rgb_to_y, ssim_y
 
 PROTOCOL = (
@@ -51,7 +46,6 @@ PROTOCOL = (
 RATIOS = ("top_octave", "grid", "grid_absolute")
 
 Pixels = NDArray[np.uint8]
-Distance = Callable[[Pixels, Pixels], float]
 
 
 def main(
@@ -91,40 +85,6 @@ def main(
     }
     write_result(result, out, dirty=dirty)
     print(table(result))
-
-
-def networks(resnet50: str, lite0: str) -> dict[str, Distance]:
-    """Functions by name that measure the distance of two uint8 images `[H, W, 3]`."""
-    layers = FeatureMaps(resnet50_to_layer2(resnet50), ["relu", "layer1", "layer2"])
-    encoder = make_encoder("tf_efficientnet_lite0", weights=lite0).eval()
-    distances: dict[str, Distance] = {
-        "distance_resnet50": FeatureDistance(layers).between,
-        "distance_lite0": FeatureDistance(lambda x: encoder(pad(x))[:3]).between,
-    }
-    lpips = lpips_distance()
-    return {**distances, "lpips_alex": lpips} if lpips else distances
-
-
-def pad(x: torch.Tensor, multiple: int = 32) -> torch.Tensor:
-    """Images padded by replication at the bottom and right to a multiple, as encoders need."""
-    bottom, right = (-length % multiple for length in x.shape[2:])
-    return torch.nn.functional.pad(x, (0, right, 0, bottom), mode="replicate")
-
-
-def lpips_distance() -> Distance | None:
-    """LPIPS with AlexNet, or None if its package or its network can't be had."""
-    try:
-        import lpips
-
-        net = lpips.LPIPS(net="alex", verbose=False).eval()
-    except (ImportError, OSError):
-        return None
-
-    @torch.no_grad()
-    def distance(a: Pixels, b: Pixels) -> float:
-        return float(net(to_tensor(a)[None], to_tensor(b)[None], normalize=True))
-
-    return distance
 
 
 def measure(

@@ -3,13 +3,16 @@
 python benchmarks/super_resolution.py train benchmarks/recipes/srresnet_x2.yaml --data PHOTOS
 python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --sets Set5 B100
 python benchmarks/super_resolution.py eval bicubic --data DIR
+python benchmarks/super_resolution.py eval srresnet_x2 --data DIR --degrade jpeg40 --degrade mixed
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -27,6 +30,7 @@ from common import (
     write_result,
 )
 from environment import environment
+from feature_distance import networks
 from PIL import Image
 from rich import print
 from rich.table import Table
@@ -41,10 +45,12 @@ from zoo.commands.train import (
     StepsMore,
     TimeLimit,
 )
-from zoo.errors import OptionError, ZooError
+from zoo.errors import OptionError, ZooError, did_you_mean
 from zoo.predict import upscale
 from zoo.sr.data.imresize import bicubic_upscale
-from zoo.sr.measure.evaluate import METRICS, PROTOCOL, SETS, evaluate, find_set, told_apart
+from zoo.sr.data.pairs import Degradation
+from zoo.sr.degradations.named import NAMED
+from zoo.sr.measure.evaluate import PROTOCOL, SETS, Distance, evaluate, find_set, told_apart
 from zoo.train.run import changed, load_plan, train_by
 from zoo.train.sr_recipe import SRRecipe, smoke
 
@@ -105,28 +111,69 @@ def evaluate_model(
         int | None, typer.Option(help="Of bicubic, else 2 and 4; a model knows its own.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
+    degrade: Annotated[
+        list[str] | None, typer.Option(help="Degrade the inputs; can be given again, or 'all'.")
+    ] = None,
+    resnet50: Annotated[str | None, typer.Option(help="ResNet50's file, for distances.")] = None,
+    lite0: Annotated[str | None, typer.Option(help="Lite0's file, for distances.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
     dirty: Dirty = False,
 ) -> None:
     """Measure on benchmark sets; prints a table and writes OUT/NAME.json.
 
-    The name of a measurement on other sets than the three usual ones ends in theirs, so that it
-    replaces no other.
+    The name of a measurement on other sets than the three usual ones, or with degradations, ends in
+    theirs, so that it replaces no other. The feature distances are those of perceptual.py;
+    'default' instead of a file downloads the network.
     """
     check_results(out, dirty=dirty)
     sets = list(dict.fromkeys([*sets, *context.args]))
     for title in sets:
         find_set(data, title)
+    if (resnet50 is None) != (lite0 is None):
+        raise OptionError("Distances need both --resnet50 and --lite0.")
+    distances = networks(resnet50, lite0) if resnet50 and lite0 else {}
+    degradations = named(degrade or [])
     for at in (2, 4) if model == "bicubic" and scale is None else (scale,):
-        result = measure(model, data, sets, scale=at, weights=weights)
+        result = measure(
+            model,
+            data,
+            sets,
+            scale=at,
+            weights=weights,
+            degradations=degradations,
+            distances=distances,
+        )
         write_result(result, out, dirty=dirty)
         print(table(result))
 
 
+def named(names: Sequence[str]) -> dict[str, Degradation]:
+    """The degradations of these names; raises OptionError for an unknown one."""
+    if "all" in names:
+        return NAMED
+    for name in names:
+        if name not in NAMED:
+            raise OptionError(
+                f"{name!r} is no degradation.{did_you_mean(name, NAMED)}"
+                f" Known are {', '.join(NAMED)} and all."
+            )
+    return {name: NAMED[name] for name in names}
+
+
 def measure(
-    model: str, data: Path, sets: list[str], *, scale: int | None, weights: str | None
+    model: str,
+    data: Path,
+    sets: list[str],
+    *,
+    scale: int | None,
+    weights: str | None,
+    degradations: Mapping[str, Degradation],
+    distances: Mapping[str, Distance],
 ) -> dict[str, Any]:
-    """Measures one model on benchmark sets; the result is ready for JSON."""
+    """Measures one model on benchmark sets; the result is ready for JSON.
+
+    Without degradations it has the figures as "sets"; otherwise as "degraded", by degradation.
+    """
     if model == "bicubic" and scale is not None:
         name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
         facts: dict[str, Any] = {"weights_sha256": None, "start_sha256": None}
@@ -146,26 +193,49 @@ def measure(
         }
     full = [title.strip("/").replace("/", "_") for title in sets]
     names = told_apart([Path(title).name for title in sets], full)
+    suffix = "degraded" if degradations.keys() == NAMED.keys() else "_".join(degradations)
+
+    def figures(degrade: Degradation | None) -> dict[str, Any]:
+        return {
+            shown: evaluate(
+                enlarge, find_set(data, title), scale=scale, degrade=degrade, distances=distances
+            )
+            for shown, title in zip(names, sets, strict=True)
+        }
+
+    measured: dict[str, Any]
+    if degradations:
+        measured = {
+            "degraded": {
+                title: {"degradation": inspect.getdoc(degrade), "sets": figures(degrade)}
+                for title, degrade in degradations.items()
+            }
+        }
+    else:
+        measured = {"sets": figures(None)}
+    parts = [name, *([] if set(sets) == set(SETS) else names), *([suffix] if suffix else [])]
     return {
-        "model": "_".join([name, *([] if set(sets) == set(SETS) else names)]),
+        "model": "_".join(parts),
         "task": "super-resolution",
         "scale": scale,
         "protocol": PROTOCOL,
         **facts,
-        "sets": {
-            shown: evaluate(enlarge, find_set(data, title), scale=scale)
-            for shown, title in zip(names, sets, strict=True)
-        },
+        **measured,
         "environment": environment(),
     }
 
 
 def table(result: dict[str, Any]) -> Table:
-    """One row for each set."""
-    grid = Table("set", *METRICS, "s / image", title=result["model"])
-    for title, row in result["sets"].items():
-        figures = [f"{row[metric]:.4f}" for metric in METRICS]
-        grid.add_row(title, *figures, f"{row['seconds']:.2f}")
+    """One row for each set and degradation."""
+    by_kind = result.get("degraded") or {"": {"sets": result["sets"]}}
+    grid: Table | None = None
+    for kind, content in by_kind.items():
+        for title, row in content["sets"].items():
+            metrics = [key for key in row if key not in ("images", "seconds")]
+            grid = grid or Table("set", *metrics, "s / image", title=result["model"])
+            figures = [f"{row[metric]:.4f}" for metric in metrics]
+            grid.add_row(f"{title} {kind}".strip(), *figures, f"{row['seconds']:.2f}")
+    assert grid is not None
     return grid
 
 

@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 import zoo
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale
+from zoo.sr.degradations.named import NAMED
 from zoo.sr.measure.metrics import psnr_y
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "super_resolution.py"
@@ -117,6 +118,11 @@ def test_mistakes_are_one_sentence(script: ModuleType, pictures: Path) -> None:
     assert "no super-resolution model" in str(no_scale.exception)
     unknown = run(script, "eval", "srresnet_x3", "--data", pictures, "--sets", "Two", *out)
     assert "no model called 'srresnet_x3'" in str(unknown.exception)
+    degrade = ("--degrade", "jpeg4", "--sets", "Two")
+    typo = run(script, "eval", "bicubic", "--data", pictures, *degrade, *out)
+    assert "'jpeg4' is no degradation. Did you mean 'jpeg40'?" in str(typo.exception)
+    half = run(script, "eval", "bicubic", "--data", pictures, "--lite0", "a", *degrade[2:], *out)
+    assert "both --resnet50 and --lite0" in str(half.exception)
     comma = run(script, "eval", "bicubic", "--data", pictures, "--sets", "Two,Set5", *out)
     assert "repeat the option for several, --sets Two --sets Set5." in str(comma.exception)
     nowhere = run(
@@ -147,3 +153,57 @@ def test_the_table_fits_a_narrow_terminal(
     lines = outcome.output.splitlines()
     assert max(map(len, lines)) <= 80
     assert all(name in outcome.output for name in ("psnr_y", "psnr_y_rounded", "ssim_y"))
+
+
+@pytest.mark.parametrize("names", [("jpeg40",), ("noise25", "mixed"), ("all",)])
+def test_degraded_inputs_are_measured_and_named(
+    script: ModuleType, pictures: Path, names: tuple[str, ...]
+) -> None:
+    options = [option for name in names for option in ("--degrade", name)]
+    outcome = run(
+        script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Two", *options,
+        "--out", pictures / "out",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    every = "all" in names
+    file = "degraded" if every else "_".join(names)
+    result = json.loads((pictures / "out" / f"bicubic_x2_Two_{file}.json").read_text())
+    assert list(result["degraded"]) == list(NAMED if every else names)
+    assert "sets" not in result
+    original = np.asarray(Image.open(pictures / "benchmark" / "Two" / "colour.png"))[:64, :70]
+    for name, part in result["degraded"].items():
+        expected = psnr_y(bicubic_upscale(NAMED[name](original, 2), 2), original, crop=2)
+        assert part["sets"]["Two"]["images"]["colour"]["psnr_y"] == pytest.approx(expected)
+        assert part["degradation"] == NAMED[name].__doc__
+        assert f"Two {name}" in outcome.output
+
+
+def test_at_scale_1_bicubic_is_the_input_itself(script: ModuleType, pictures: Path) -> None:
+    outcome = run(
+        script, "eval", "bicubic", "--scale", 1, "--data", pictures, "--sets", "Two",
+        "--degrade", "jpeg40", "--out", pictures / "out",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    result = json.loads((pictures / "out" / "bicubic_x1_Two_jpeg40.json").read_text())
+    original = np.asarray(Image.open(pictures / "benchmark" / "Two" / "colour.png"))
+    measured = result["degraded"]["jpeg40"]["sets"]["Two"]["images"]["colour"]["psnr_y"]
+    assert measured == pytest.approx(psnr_y(NAMED["jpeg40"](original, 1), original, crop=1))
+
+
+def test_distances_are_measured_where_both_networks_are_there(
+    script: ModuleType, pictures: Path, data: Path
+) -> None:
+    nets = data / "backbones"
+    outcome = run(
+        script, "eval", "bicubic", "--scale", 2, "--data", pictures, "--sets", "Two",
+        "--out", pictures / "out", "--degrade", "blur",
+        "--resnet50", nets / "resnet50_imagenet_to_layer2.safetensors",
+        "--lite0", nets / "tf_efficientnet_lite0_imagenet.safetensors",
+    )  # fmt: skip
+    assert outcome.exit_code == 0, outcome.output
+    result = json.loads((pictures / "out" / "bicubic_x2_Two_blur.json").read_text())
+    row = result["degraded"]["blur"]["sets"]["Two"]
+    for metric in ("distance_resnet50", "distance_lite0"):
+        assert 0 < row[metric] < 4
+        rows = [image[metric] for image in row["images"].values()]
+        assert row[metric] == pytest.approx(np.mean(rows))

@@ -9,7 +9,7 @@ PSNR and SSIM per image, then the mean over images.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import DataError
 from zoo.pictures.files import list_images
-from zoo.sr.data.pairs import Pair, load_pair
+from zoo.sr.data.pairs import Degradation, Pair, load_pair
 from zoo.sr.measure.metrics import psnr_y, ssim_y
 
 PROTOCOL = (
@@ -31,6 +31,8 @@ SETS = ("Set5", "Set14", "B100")
 
 # uint8 [H, W, 3] -> uint8 [scale·H, scale·W, 3]
 Enlarge = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
+# (result, original), both uint8 [H, W, 3] -> 0 for equal images
+Distance = Callable[[NDArray[np.uint8], NDArray[np.uint8]], float]
 
 
 def find_set(data: Path, name: str) -> Path:
@@ -52,24 +54,40 @@ def find_set(data: Path, name: str) -> Path:
     )
 
 
-def benchmark_pairs(folder: Path, scale: int) -> Iterator[Pair]:
-    """Originals with their low-resolution versions, from `LR_x{scale}/` or else by `imresize`."""
+def benchmark_pairs(
+    folder: Path, scale: int, *, degrade: Degradation | None = None
+) -> Iterator[Pair]:
+    """Originals with their low-resolution versions: by `degrade`, or from `LR_x{scale}/`, or else
+    by `imresize`.
+    """
     inputs = folder / f"LR_x{scale}"
     for file in list_images(folder, recursive=False):
-        yield load_pair(file, scale=scale, inputs=inputs if inputs.is_dir() else None)
+        if degrade is not None:
+            yield load_pair(file, scale=scale, degrade=degrade)
+        else:
+            yield load_pair(file, scale=scale, inputs=inputs if inputs.is_dir() else None)
 
 
-def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
+def evaluate(
+    enlarge: Enlarge,
+    folder: Path,
+    *,
+    scale: int,
+    degrade: Degradation | None = None,
+    distances: Mapping[str, Distance] | None = None,
+) -> dict[str, Any]:
     """Measures an enlargement on one benchmark set.
 
     Args:
         enlarge: from uint8 `[H, W, 3]` to uint8 `[scale·H, scale·W, 3]`.
         folder: originals, and their low-resolution files in `LR_x{scale}/` if there are any.
         scale: factor of the enlargement.
+        degrade: makes the low-resolution image from the original, instead of the protocol.
+        distances: further measures of a result and its original, by name.
 
     Returns:
-        `{"psnr_y": dB, "psnr_y_rounded": dB, "ssim_y": in [-1, 1], "seconds": per image,
-        "images": {name: the same}}`;
+        `{"psnr_y": dB, "psnr_y_rounded": dB, "ssim_y": in [-1, 1], …distances, "seconds": per
+        image, "images": {name: the same}}`;
         the figures beside "images" are means over them. An image's name has no suffix, unless two
         files differ in nothing else.
 
@@ -77,8 +95,9 @@ def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
         ImageError: the folder is missing or holds no image.
         DataError: a file is unreadable, or the two of a pair do not fit.
     """
-    rows = {}
-    for name, target, low in benchmark_pairs(folder, scale):
+    rows: dict[str, dict[str, float]] = {}
+    distances = distances or {}
+    for name, target, low in benchmark_pairs(folder, scale, degrade=degrade):
         start = time.perf_counter()
         result = enlarge(low)
         seconds = time.perf_counter() - start
@@ -86,10 +105,12 @@ def evaluate(enlarge: Enlarge, folder: Path, *, scale: int) -> dict[str, Any]:
             "psnr_y": psnr_y(result, target, crop=scale),
             "psnr_y_rounded": psnr_y(result, target, crop=scale, rounded=True),
             "ssim_y": ssim_y(result, target, crop=scale),
+            **{title: distance(result, target) for title, distance in distances.items()},
             "seconds": seconds,
         }
     means = {
-        key: float(np.mean([row[key] for row in rows.values()])) for key in (*METRICS, "seconds")
+        key: float(np.mean([row[key] for row in rows.values()]))
+        for key in (*METRICS, *distances, "seconds")
     }
     names = told_apart([Path(name).stem for name in rows], list(rows))
     return {**means, "images": dict(zip(names, rows.values(), strict=True))}
