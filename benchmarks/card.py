@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from common import RESULTS, scored
 
 from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
 from zoo.seg.measure.evaluate import METRICS
+from zoo.train.chain import is_recipe
 
 ROOT = Path(__file__).parents[1]
 SR_SETS = ("Set5", "Set14", "B100")
@@ -165,7 +165,8 @@ def beginning(recipe: str, sha256: str | None) -> str:
     start = start_of(recipe)
     if start is None:
         return ""
-    if earlier := recipe_of_run(start):
+    if is_recipe(start):
+        earlier = Path(recipe).with_name(start).as_posix()
         return f"It starts from the result of [{earlier}]({earlier})."
     version = "" if sha256 == get_weights(start).sha256 else " of that time"
     return f"It starts from `{start}`{version}."
@@ -176,18 +177,16 @@ def start_of(recipe: str) -> str | None:
     return start
 
 
-def recipe_of_run(start: str) -> str | None:
-    """The recipe whose run is kept, by default, in the folder runs/NAME/best; else None."""
-    match = re.fullmatch(r"runs/(\w+)/best", start)
-    return match and f"benchmarks/recipes/{match[1]}.yaml"
-
-
 def recipes_to(recipe: str) -> list[str]:
     """All recipes on the way from random weights to the result of this one, in order."""
     start = start_of(recipe)
     if start is None:
         return [recipe]
-    earlier = recipe_of_run(start) or get_weights(start).meta.recipe
+    earlier = (
+        Path(recipe).with_name(start).as_posix()
+        if is_recipe(start)
+        else get_weights(start).meta.recipe
+    )
     return [*recipes_to(earlier), recipe]
 
 

@@ -44,6 +44,7 @@ from zoo.commands.train import (
     RecipeFile,
     Resume,
     RunFolder,
+    Start,
     StepsMore,
     TimeLimit,
     Validation,
@@ -63,7 +64,8 @@ from zoo.seg.measure.evaluate import (
     validation_pairs,
 )
 from zoo.store.atomic import replacing
-from zoo.train.run import changed, load_plan, train_by
+from zoo.train.chain import train_chain
+from zoo.train.run import changed, load_plan
 from zoo.train.segmentation import SegRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -106,6 +108,7 @@ def train(
     epochs: Epochs = None,
     encoder: EncoderName = None,
     encoder_weights: EncoderWeights = None,
+    start: Start = None,
     time_limit: TimeLimit = None,
     resume: Resume = False,
     steps_more: StepsMore = 0,
@@ -128,12 +131,14 @@ def train(
             out, cache = out or Path(scratch) / "run", Path(scratch) / "cache"
         if data is None:
             raise typer.BadParameter("--data is needed (or --smoke).")
-        train_by(
+        train_chain(
+            recipe,
             plan,
             data,
             out or Path("runs") / recipe.stem,
             encoder_weights=encoder_weights,
             cache=cache,
+            start=start,
             time_limit=math.inf if time_limit is None else time_limit,
             resume=resume,
             steps_more=steps_more,

@@ -42,6 +42,7 @@ from zoo.commands.train import (
     RecipeFile,
     Resume,
     RunFolder,
+    Start,
     StepsMore,
     TimeLimit,
 )
@@ -51,7 +52,8 @@ from zoo.sr.data.imresize import bicubic_upscale
 from zoo.sr.data.pairs import Degradation
 from zoo.sr.degradations.named import NAMED
 from zoo.sr.measure.evaluate import PROTOCOL, SETS, Distance, evaluate, find_set, told_apart
-from zoo.train.run import changed, load_plan, train_by
+from zoo.train.chain import train_chain
+from zoo.train.run import changed, load_plan
 from zoo.train.sr_recipe import SRRecipe, smoke
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -64,6 +66,7 @@ def train(
     out: RunFolder = None,
     held_out: HeldOut = None,
     feature_weights: FeatureWeights = None,
+    start: Start = None,
     time_limit: TimeLimit = None,
     resume: Resume = False,
     steps_more: StepsMore = 0,
@@ -80,10 +83,12 @@ def train(
             out = out or Path(scratch) / "run"
         if data is None:
             raise typer.BadParameter("--data is needed (or --smoke).")
-        train_by(
+        train_chain(
+            recipe,
             plan,
             data,
             out or Path("runs") / recipe.stem,
+            start=start,
             time_limit=math.inf if time_limit is None else time_limit,
             resume=resume,
             steps_more=steps_more,

@@ -25,6 +25,7 @@ from super_resolution import generated_photographs
 import zoo
 from zoo import cli
 from zoo.train import segmentation as seg
+from zoo.train import sr_recipe
 from zoo.train import super_resolution as sr
 from zoo.train.loop import Trainer
 
@@ -94,8 +95,8 @@ def test_recipes_on_the_page_are_trained(
         plan = seg.smoke(seg.SegRecipe.model_validate(recipe))
         task = seg.Segmentation(plan, generate_cars(tmp_path / "cars"), cache=tmp_path / "cache")
     else:
-        full = sr.SRRecipe.model_validate(recipe)
-        plan = sr.smoke(full)
+        full = sr_recipe.SRRecipe.model_validate(recipe)
+        plan = sr_recipe.smoke(full)
         folder = tmp_path / "photographs"
         folder.mkdir()
         generated_photographs(folder)

@@ -18,6 +18,7 @@ from findings import psnr
 import zoo
 from zoo.registry import PRETRAINED
 from zoo.store.state_dict import read_weights
+from zoo.train.chain import is_recipe
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,12 +58,13 @@ def test_recipes_lead_from_random_weights_to_every_file(name: str) -> None:
     for earlier, recipe in pairwise(chain):
         start = card.start_of(recipe)
         assert start is not None
-        if start.startswith("runs/"):
-            assert start == f"runs/{Path(earlier).stem}/best"
+        if is_recipe(start):
+            assert Path(recipe).with_name(start) == Path(earlier)
         else:
             assert zoo.get_weights(start).meta.recipe == earlier
     section = (ROOT / "MODEL_CARD.md").read_text().split(f"### {name}\n")[1].split("\n## ")[0]
     assert "runs/" not in section  # which nobody has
+    assert all((ROOT / recipe).is_file() for recipe in chain)
     for recipe in chain[1:]:
         assert f"`{Path(recipe).name}`" in section
 

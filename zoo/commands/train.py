@@ -42,6 +42,9 @@ FeatureWeights = Annotated[
     str | None,
     typer.Option(help="Super-resolution: *.safetensors of the feature loss's network."),
 ]
+Start = Annotated[
+    str | None, typer.Option(help="Weights to begin from: a name or a folder; else the recipe's.")
+]
 TimeLimit = Annotated[
     float | None,
     typer.Option(
@@ -70,6 +73,7 @@ def train(
     encoder: EncoderName = None,
     encoder_weights: EncoderWeights = None,
     feature_weights: FeatureWeights = None,
+    start: Start = None,
     time_limit: TimeLimit = None,
     resume: Resume = False,
     steps_more: StepsMore = 0,
@@ -78,7 +82,8 @@ def train(
 ) -> None:
     """Train a model by a recipe: zoo train recipe.yaml --data photos/"""
     try:
-        from zoo.train.run import changed, load_plan, train_by
+        from zoo.train.chain import train_chain
+        from zoo.train.run import changed, load_plan
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f'zoo train needs {error.name}: pip install "zoo-models[train]".'
@@ -91,12 +96,14 @@ def train(
         encoder=encoder,
         feature_weights=feature_weights,
     )
-    train_by(
+    train_chain(
+        recipe,
         plan,
         data,
         out or Path("runs") / recipe.stem,
         encoder_weights=encoder_weights,
         cache=cache,
+        start=start,
         time_limit=math.inf if time_limit is None else time_limit,
         resume=resume,
         steps_more=steps_more,

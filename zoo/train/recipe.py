@@ -22,8 +22,9 @@ class ModelSection(Section):
     """The network and its start.
 
     `start` names weights to begin from, of this or of another network: registered ones
-    ("srresnet_x2.psnr"), hf-hub:… or a folder that a run wrote. At least the share `min_copied` of
-    the parameters must be copied from there.
+    ("srresnet_x2.psnr"), hf-hub:…, a folder that a run wrote, or another recipe ("NAME.yaml", from
+    this one's folder), whose result is meant, see `zoo.train.chain`. At least the share
+    `min_copied` of the parameters must be copied from there.
     """
 
     name: str

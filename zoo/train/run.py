@@ -116,22 +116,27 @@ def train_by(
     data: Path,
     out: Path,
     *,
+    start: str | None = None,
     encoder_weights: str | None = None,
     cache: Path | None = None,
     time_limit: float = math.inf,
     resume: bool = False,
     steps_more: int = 0,
     find_lr: bool = False,
-) -> None:
+) -> bool:
     """Trains by a recipe and tells how it goes; with `find_lr`, only looks for a learning rate.
 
     Args:
         plan: see `load_plan`.
         data: photographs, or images and masks.
         out: the run's folder. `find_lr` writes find_lr.png there.
+        start: weights to begin from, instead of the recipe's.
         encoder_weights: of a segmentation model, instead of the recipe's.
         cache: of resized copies; None for zoo's own.
         time_limit, resume, steps_more: see `Trainer.fit`.
+
+    Returns:
+        Whether the training, or the search, came to its end.
 
     Raises:
         ZooError: what can be refused, before images are read; or the training can't go on.
@@ -150,21 +155,19 @@ def train_by(
         options.pop("encoder_weights", None)
     torch.manual_seed(plan.seed)
     model: Any = create_model(plan.model.name, **options)
-    report = start = None
-    if plan.model.start and not resume:
-        report = start_from(model, plan.model.start, min_copied=plan.model.min_copied)
-        start = facts_of_start(plan.model.start)
+    start = None if resume else start or plan.model.start
+    report = None if start is None else start_from(model, start, min_copied=plan.model.min_copied)
     if isinstance(plan, SRRecipe):
         trainer = Trainer(model, plan, folder)
         trainer.begin(resume=resume, steps_more=steps_more)
         task: Any = SuperResolution(plan, data, scale=model.scale, device=trainer.device, cache=out)
     else:
         task = Segmentation(plan, data, classes=model.classes, channels=model.in_chans, cache=cache)
-        if plan.model.start and not resume:
-            task.check_start(plan.model.start)
+        if start is not None:
+            task.check_start(start)
         trainer = Trainer(model, task.recipe, folder)
         trainer.begin(resume=resume, steps_more=steps_more)
-    trainer.start = start
+    trainer.start = None if start is None else facts_of_start(start)
     if report is not None:
         trainer.accelerator.print(report)
     if find_lr:
@@ -175,7 +178,8 @@ def train_by(
         if len(curve.rates) < 100:
             trainer.accelerator.print(f"The search ended after {len(curve.rates)} of 100 steps.")
         trainer.accelerator.print(f"Try lr: {curve.suggestion:.1e} ({out / 'find_lr.png'})")
-        return
+        return True
     done = trainer.fit(task, time_limit=time_limit, resume=resume, steps_more=steps_more)
     end = "Finished" if done else "Stopped in time"
     trainer.accelerator.print(f"{end} at step {trainer.step}: {trainer.folder}")
+    return done
