@@ -27,6 +27,7 @@ from zoo import cli
 from zoo.train import segmentation as seg
 from zoo.train import sr_recipe
 from zoo.train import super_resolution as sr
+from zoo.train.degradations import DegradationsSection
 from zoo.train.loop import Trainer
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +59,7 @@ def test_python_on_the_pages(
             rows = json.loads(Path("runs", job, "history.json").read_text())
             assert "psnr_rgb" in rows[-1]  # luma would not see what colouring is about
             assert rows[-1]["psnr_rgb"] < 40
+        assert scope["old_web_picture"](astronaut, 2).shape == (256, 256, 3)
         noises = [noise_of(scope["add_noise"], astronaut[i : i + 56, :64]) for i in (0, 8, 0)]
         assert not np.array_equal(noises[0], noises[1])  # of one size, yet different photographs
         assert np.array_equal(noises[0], noises[2])
@@ -107,6 +109,14 @@ def test_recipes_on_the_page_are_trained(
     trainer = Trainer(model, plan, tmp_path / "run")
     assert trainer.fit(task)
     assert trainer.step == 2 * len(recipe["stages"])
+
+
+def test_the_degradations_on_the_page_are_the_defaults() -> None:
+    (block,) = [b for b in blocks_of("docs/training.md", "yaml") if b.startswith("degradations")]
+    given = DegradationsSection.model_validate(yaml.safe_load(block)["degradations"])
+    assert given == DegradationsSection()
+    page = (ROOT / "docs" / "training.md").read_text()
+    assert set(DegradationsSection.model_fields) - {"photons"} <= set(re.findall(r"\w+", page))
 
 
 COMMANDS = [

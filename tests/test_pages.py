@@ -7,13 +7,16 @@ from itertools import pairwise
 from pathlib import Path
 
 import card
+import degradations
 import findings
 import gallery
 import losses
+import numpy as np
 import publish
 import pytest
 import torch
 from findings import psnr
+from PIL import Image
 
 import zoo
 from zoo.registry import PRETRAINED
@@ -81,6 +84,16 @@ def test_the_gallery_shows_the_weights_that_ship() -> None:
     assert (ROOT / "docs" / "gallery.md").read_text() == gallery.page(), (
         "the gallery is stale: run benchmarks/gallery.py"
     )
+
+
+def test_the_picture_of_degradations_can_be_drawn_again(tmp_path: Path) -> None:
+    degradations.main(tmp_path / "again.png")
+    shown, drawn = (
+        np.asarray(Image.open(file).convert("RGB")).astype(int)
+        for file in (degradations.FILE, tmp_path / "again.png")
+    )
+    assert shown.shape == drawn.shape
+    assert np.abs(shown - drawn).mean() < 2  # codecs differ a little
 
 
 def test_an_edited_figure_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
