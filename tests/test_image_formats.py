@@ -143,7 +143,8 @@ def test_what_is_too_long_for_jpeg_is_refused_before_the_work(
     fits = with_length(size - 1)
     write_image(fits, tmp_path / "a.jpg")
     again = read_image(tmp_path / "a.jpg")
-    assert (again.exif, again.metadata) == (fits.exif, fits.metadata)
+    assert again.exif == fits.exif
+    assert replace(again.metadata, quality=None) == fits.metadata
     for other in ("PNG", "TIFF", "WEBP", "AVIF"):
         write_image(replace(with_length(size), format=other), tmp_path / f"a.{other}")
 

@@ -16,6 +16,7 @@ from zoo.sr.networks.srresnet import SRResNet
 @pytest.mark.parametrize(
     ("name", "parameters"),
     [
+        ("srresnet_x1", 1_222_147),
         ("srresnet_x2", 1_369_859),
         ("srresnet_x4", 1_517_571),
         ("srresnet_lesson_x2", 779_139),

@@ -17,7 +17,7 @@ from zoo.pictures.exif import (
     tells_resolution,
     upright,
 )
-from zoo.pictures.metadata import Metadata, upright_xmp, xmp_orientation
+from zoo.pictures.metadata import Metadata, jpeg_quality, upright_xmp, xmp_orientation
 from zoo.pictures.png import read_chunks
 from zoo.pictures.tiff import Page
 
@@ -47,10 +47,11 @@ def read_header(image: Image.Image, stream: IO[bytes] | None = None) -> Header:
     metadata = _metadata(image.info)
     profile = image.info.get("icc_profile") or None
     exif = _exif_of_info(image.info) or (_exif_in_memory(image) if stream is None else None)
-    if image.format in ("JPEG", "MPO") and not (
-        image.info.get("jfif_unit") in (1, 2) or tells_resolution(exif)
-    ):
-        metadata = replace(metadata, dpi=None)  # PIL has made one up
+    if image.format in ("JPEG", "MPO"):
+        if not (image.info.get("jfif_unit") in (1, 2) or tells_resolution(exif)):
+            metadata = replace(metadata, dpi=None)  # PIL has made one up
+        if tables := getattr(image, "quantization", None):
+            metadata = replace(metadata, quality=jpeg_quality(tables))
     orientation = read_orientation(image) if stream is None else None
     if stream is not None:
         position = stream.tell()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 Chunks = tuple[tuple[bytes, bytes], ...]
@@ -21,6 +22,7 @@ class Metadata:
         gAMA, cHRM, sRGB, mDCV, cLLI. () means what the profile says, or sRGB.
     lossless: the file's pixels were coded without loss, so that WebP goes on without loss.
     compressed: a TIFF was compressed and stays so.
+    quality: of a JPEG, 1..100 on libjpeg's scale.
     """
 
     dpi: tuple[float, float] | None = None
@@ -31,10 +33,13 @@ class Metadata:
     colour: Chunks = ()
     lossless: bool = False
     compressed: bool = False
+    quality: int | None = None
 
 
 NOTHING = Metadata()
 
+# Sum of the table for luma in the JPEG standard (annex K): quality 50 of libjpeg.
+_STANDARD_SUM = 3688
 _ORIENTATION = re.compile(rb"""(tiff:Orientation(?:\s*=\s*["']|\s*>\s*))([1-8])\b""")
 
 
@@ -47,3 +52,13 @@ def xmp_orientation(packet: bytes | None) -> int | None:
 def upright_xmp(packet: bytes) -> bytes:
     """Return an XMP packet whose orientation says 1, if it tells one; all else stays."""
     return _ORIENTATION.sub(rb"\g<1>1", packet)
+
+
+def jpeg_quality(tables: Mapping[int, Sequence[int]]) -> int:
+    """The quality that libjpeg calls these tables of quantization, 1..100.
+
+    Other encoders have tables of their own; theirs is the quality with tables of the same sum.
+    """
+    percent = 100 * sum(tables[min(tables)]) / _STANDARD_SUM
+    quality = 5000 / percent if percent > 100 else (200 - percent) / 2
+    return min(max(round(quality), 1), 100)

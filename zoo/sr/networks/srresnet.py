@@ -110,6 +110,18 @@ class SRResNet(ZooModel):
 
 
 @register_model(task="super-resolution")
+def srresnet_x1(
+    *,
+    width: int = 64,
+    depth: int = 16,
+    res_scale: float = 1.0,
+    negative_slope: float = 0.1,
+) -> SRResNet:
+    """SRResNet that cleans without enlarging; 1.22 million parameters. See `SRResNet`."""
+    return SRResNet(1, width=width, depth=depth, res_scale=res_scale, negative_slope=negative_slope)
+
+
+@register_model(task="super-resolution")
 def srresnet_x2(
     *,
     width: int = 64,
