@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from zoo.create import load_model as load_model
     from zoo.errors import ZooError as ZooError
     from zoo.export import export_model as export_model
+    from zoo.inference.automatic import suggest as suggest
     from zoo.inference.segmenter import Segmenter as Segmenter
     from zoo.inference.upscaler import Upscaler as Upscaler
     from zoo.model import ZooModel as ZooModel
@@ -46,6 +47,7 @@ _HOME = {
     "register_weights": "zoo.registry",
     "save_model": "zoo.store.folder",
     "segment": "zoo.predict",
+    "suggest": "zoo.inference.automatic",
     "transfer_weights": "zoo.train.transfer",
     "upscale": "zoo.predict",
 }

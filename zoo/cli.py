@@ -118,6 +118,10 @@ def upscale(
     tta: Annotated[
         bool, typer.Option("--tta", help="Average eight flips and rotations; 8 times slower.")
     ] = False,
+    strength: Annotated[
+        float | None,
+        typer.Option(help="0..1: from the model's weights psnr to photo, which clean most."),
+    ] = None,
     format: Annotated[
         str | None, typer.Option(help="jpeg, png, webp, tiff, …; else as the source.")
     ] = None,
@@ -137,6 +141,7 @@ def upscale(
         precision=precision,
         device=device,
         tta=tta,
+        strength=strength,
         format=format,
         quality=quality,
         overwrite=overwrite,

@@ -17,9 +17,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from zoo.errors import InputError
+from zoo.inference.automatic import make_upscaler
 from zoo.inference.segmenter import Segmenter
 from zoo.inference.tiling import Progress
-from zoo.inference.upscaler import Upscaler
 from zoo.pictures.files import read_image
 from zoo.pictures.picture import Array, Picture
 from zoo.pictures.pillow import check_pil, from_pil, to_pil
@@ -38,6 +38,7 @@ def upscale(
     precision: str = ...,
     tta: bool = ...,
     device: str | torch.device = ...,
+    strength: float | None = ...,
     progress: Progress | None = ...,
 ) -> Image.Image: ...
 @overload
@@ -49,6 +50,7 @@ def upscale(
     precision: str = ...,
     tta: bool = ...,
     device: str | torch.device = ...,
+    strength: float | None = ...,
     progress: Progress | None = ...,
 ) -> Pixels: ...
 def upscale(
@@ -59,6 +61,7 @@ def upscale(
     precision: str = "auto",
     tta: bool = False,
     device: str | torch.device = "auto",
+    strength: float | None = None,
     progress: Progress | None = None,
 ) -> Any:
     """Enlarge a photograph with a super-resolution model.
@@ -67,13 +70,16 @@ def upscale(
         `[H, W, 1 | 3 | 4]`, uint8 or uint16; the result has the same layout and dtype. Or a float
         tensor `[C, H, W]` or `[N, C, H, W]`, C = 1 or 3, in [0, 1]; the result has the same layout,
         dtype and device and is clamped to [0, 1].
+    model: see `zoo.Upscaler`; or "auto" or "srresnet_x2.auto", which takes what `zoo.suggest` says.
     progress: called with the fraction that is done, in (0, 1].
     The other arguments are those of `zoo.Upscaler`. Use that class for many pictures.
 
     Raises ImageError for files and pictures that are refused, InputError for arrays, tensors and
     arguments outside of the above, UnknownNameError and WeightsError for the model.
     """
-    upscaler = Upscaler(model, tile=tile, precision=precision, tta=tta, device=device)
+    upscaler = make_upscaler(
+        model, tile=tile, precision=precision, tta=tta, device=device, strength=strength
+    )
 
     def enlarge(picture: Picture) -> Picture:
         check_pil(picture)  # before the long work

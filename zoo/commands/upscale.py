@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.commands.inputs import Sources
 from zoo.commands.many_files import Job, run
 from zoo.commands.outputs import Outputs
 from zoo.errors import InputError
-from zoo.inference.upscaler import Upscaler
+from zoo.inference.automatic import AutoUpscaler, Suggestion, make_upscaler
 
 
 def upscale_files(
@@ -20,6 +22,7 @@ def upscale_files(
     precision: str,
     device: str,
     tta: bool,
+    strength: float | None,
     format: str | None,
     quality: int,
     overwrite: bool,
@@ -35,6 +38,27 @@ def upscale_files(
     side = int(tile) if tile.isdecimal() else {"auto": "auto", "whole": None}[tile]
     outputs = Outputs(inputs, out, format, overwrite=overwrite, skip_existing=skip_existing)
     sources = Sources(inputs, outputs.out)
-    upscaler = Upscaler(model, tile=side, precision=precision, tta=tta, device=device)
-    job = Job(upscaler.picture, done="enlarged", scale=upscaler.scale, memory_option="--tile")
+    upscaler = make_upscaler(
+        model, tile=side, precision=precision, tta=tta, device=device, strength=strength
+    )
+    job = Job(
+        upscaler.picture,
+        done="enlarged",
+        scale=upscaler.scale,
+        memory_option="--tile",
+        hints=lambda: chosen(upscaler.made) if isinstance(upscaler, AutoUpscaler) else [],
+    )
     return run(sources, outputs, job, quality=quality, max_pixels=max_pixels)
+
+
+def chosen(made: Sequence[Suggestion]) -> list[str]:
+    """A line for each model that was chosen: for how many pictures, and why."""
+    reasons: dict[str, Counter[str]] = {}
+    for suggestion in made:
+        reasons.setdefault(suggestion.model, Counter())[suggestion.reason] += 1
+    return [
+        f"{counts.total()} by {model}: "
+        + ", ".join(f"{reason} ({count})" for reason, count in counts.most_common(4))
+        + (", …" if len(counts) > 4 else "")
+        for model, counts in sorted(reasons.items())
+    ]

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError
+from zoo.inference.blending import place_blend
 from zoo.inference.device import memory_budget, pick_precision
 from zoo.inference.inputs import check_array, check_tensor
 from zoo.inference.placement import in_eval_mode, layout, place
@@ -36,6 +37,8 @@ class Upscaler:
         `zoo.inference.device.pick_precision`.
     tta: average over the eight flips and rotations; eight times the work.
     device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
+    strength: from 0 to 1, for a registered model with weights "psnr" and "photo": how far its
+        weights go from the first, for clean photographs, to the second, which clean most.
 
     Raises InputError for the arguments, UnknownNameError and WeightsError for the model.
     """
@@ -48,11 +51,15 @@ class Upscaler:
         precision: str = "auto",
         tta: bool = False,
         device: str | torch.device = "auto",
+        strength: float | None = None,
     ) -> None:
         number = isinstance(tile, int) and not isinstance(tile, bool)
         if tile not in ("auto", None) and not (number and int(tile) > 0):
             raise InputError(f"tile={tile!r} is none of 'auto', None and a number from 1 up.")
-        self.model, self.device = place(model, device)
+        if strength is None:
+            self.model, self.device = place(model, device)
+        else:
+            self.model, self.device = place_blend(model, strength, device)
         self.dtype = pick_precision(precision, self.device)
         scale = getattr(self.model, "scale", None)
         if not isinstance(scale, int):
