@@ -63,6 +63,15 @@ def _code(folder: pathlib.Path) -> dict[str, str]:
 _check_package()
 
 
+def srresnet_x1(pretrained: bool = True, *, weights: str | None = None) -> torch.nn.Module:
+    """SRResNet that cleans without enlarging: float RGB [N, 3, H, W] in [0, 1] to the same shape.
+
+    It ships a recipe and no weights yet: pass pretrained=False, or your own file as `weights`.
+    The model is in eval mode.
+    """
+    return _create("srresnet_x1", pretrained, weights)
+
+
 def srresnet_x2(pretrained: bool = True, *, weights: str | None = None) -> torch.nn.Module:
     """SRResNet that enlarges by 2: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 2H, 2W], unclamped.
 

@@ -25,6 +25,7 @@ PUBLIC = [
     "register_weights",
     "save_model",
     "segment",
+    "suggest",
     "transfer_weights",
     "upscale",
 ]

@@ -20,6 +20,7 @@ ENTRY_POINTS = [
     "simple_up34",
     "srresnet_lesson_x2",
     "srresnet_lesson_x4",
+    "srresnet_x1",
     "srresnet_x2",
     "srresnet_x4",
     "unet34",
