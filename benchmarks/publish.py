@@ -1,8 +1,10 @@
 """Publishing: a run's weights into the package, results into the pages that quote them.
 
+    python benchmarks/publish.py run runs/srresnet_x2 srresnet_x2.psnr --data DIR
     python benchmarks/publish.py weights runs/srresnet_x2 srresnet_x2.psnr
     python benchmarks/publish.py pages
 
+`run` does all: weights, their declaration, a commit of these, all measurements, gallery, pages.
 `weights` writes the fp16 file into the package and the training curve beside the results. `pages`
 writes zoo/pretrained/index.json, MODEL_CARD.md, the figures in README.md and the findings in
 docs/lesson.md. A test fails while one of them differs from what this script would write.
@@ -11,22 +13,23 @@ docs/lesson.md. A test fails while one of them differs from what this script wou
 from __future__ import annotations
 
 import json
+import shlex
+import subprocess
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 import typer
 from card import model_card, readme_segmentation, readme_super_resolution, result, shipped
-from common import RESULTS, scored, start_sha256
+from common import RESULTS, check_results, scored, start_sha256
+from declare import declared, declaring
 from findings import findings
-from torch import Tensor
+from mean import mean_of
 
 from zoo.create import load_model
 from zoo.errors import OptionError, ZooError
-from zoo.model import ZooModel
-from zoo.registry import PRETRAINED, get_weights
+from zoo.registry import PRETRAINED, get_model, get_weights
 from zoo.store.atomic import replacing
 from zoo.store.download import sha256_of
 from zoo.store.state_dict import save_weights
@@ -37,17 +40,95 @@ NO_METRICS = ("seconds", "images", "classes")  # keys of a result's rows that ar
 app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
+Continues = Annotated[
+    bool, typer.Option("--continues", help="The run began with the weights that it replaces.")
+]
+MeanWith = Annotated[
+    list[str] | None,
+    typer.Option(help="A model, by name or folder: take the mean with it. Repeatable."),
+]
+
+
+@app.command()
+def run(
+    folder: RunFolder,
+    name: str,
+    recipe: Annotated[Path, typer.Option(help="The run's recipe, in this repository.")],
+    data: Annotated[Path, typer.Option(help="What the benchmark of the weights' task takes.")],
+    native: Annotated[Path | None, typer.Option(help="Carvana at full size.")] = None,
+    resnet50: Annotated[str, typer.Option(help="*.safetensors file of ResNet50.")] = "default",
+    lite0: Annotated[str, typer.Option(help="*.safetensors file of Lite0.")] = "default",
+    continues: Continues = False,
+    mean_with: MeanWith = None,
+) -> None:
+    """Replace declared weights by a run's: file, declaration, commit, figures, pages.
+
+    The commit holds the new weights alone, so that every figure names the code that it is of. The
+    figures and pages are left to look at and to commit.
+    """
+    known = get_weights(name)
+    check_results(RESULTS, dirty=False)
+    if not recipe.resolve().is_relative_to(ROOT):
+        raise OptionError(f"{recipe} is in no folder of the repository.")
+    split = load_model(folder / "best").split
+    if split != (None if known.meta.split is None else dict(known.meta.split)):
+        raise OptionError(f"{folder} has the split {split}: declare it with {name} first.")
+    weights(folder, name, continues=continues, mean_with=mean_with)
+    file = PRETRAINED / f"{name}.safetensors"
+    source = declaring(name, ROOT / "zoo")
+    text = declared(
+        source.read_text(),
+        name,
+        sha256=sha256_of(file),
+        size=file.stat().st_size,
+        recipe=recipe.resolve().relative_to(ROOT).as_posix(),
+    )
+    with replacing(source) as part:
+        part.write_text(text)
+    curves = [RESULTS / f"{name}.history.json", ROOT / "docs" / "curves" / f"{name}.svg"]
+    call("git", "-C", ROOT, "add", file, source, *curves)
+    call("git", "-C", ROOT, "commit", "--quiet", "-m", f"Publish {name} as {folder.name} left it")
+    networks = ["--resnet50", resnet50, "--lite0", lite0]
+    for script in measurements(name, data, native, networks):
+        call(sys.executable, *script)
+
+
+def measurements(
+    name: str, data: Path, native: Path | None, networks: list[str]
+) -> list[list[str | Path]]:
+    """The scripts, with arguments, whose results depend on weights, in order."""
+    here, model = ROOT / "benchmarks", get_weights(name).architecture
+    if get_model(model).task == "segmentation":
+        full: list[str | Path] = ["--native", native] if native else []
+        scripts: list[list[str | Path]] = [
+            [here / "carvana.py", "eval", name, "--data", data, *full]
+        ]
+    else:
+        scripts = [
+            [here / "super_resolution.py", "eval", name, "--data", data],
+            [here / "perceptual.py", model, "--data", data, *networks],
+            [here / "gallery.py"],
+        ]
+        if result("speed", RESULTS)["model"] == name:
+            scripts.append([here / "speed.py", model])
+    return [*scripts, [here / "publish.py", "pages"]]
+
+
+def call(*command: str | Path) -> None:
+    """Runs a command; raises OptionError, which names it, if it fails."""
+    if subprocess.run([str(word) for word in command]).returncode:
+        raise OptionError(
+            f"This failed, and all before it is done: {shlex.join(map(str, command))}"
+        )
+
+
 @app.command()
 def weights(
-    folder: Annotated[Path, typer.Argument(metavar="RUN")],
+    folder: RunFolder,
     name: str,
-    continues: Annotated[
-        bool, typer.Option("--continues", help="The run began with the weights that it replaces.")
-    ] = False,
-    mean_with: Annotated[
-        list[str] | None,
-        typer.Option(help="A model, by name or folder: take the mean with it. Repeatable."),
-    ] = None,
+    continues: Continues = False,
+    mean_with: MeanWith = None,
 ) -> None:
     """Write a run's best weights as PRETRAINED/NAME.safetensors, and its curve; print the facts."""
     model = load_model(folder / "best")
@@ -73,41 +154,6 @@ def weights(
     print(f'file="{file.name}",\nsha256="{sha256_of(file)}",\nsize={file.stat().st_size:_},')
     if model.split:
         print(f"split={model.split},")
-
-
-def mean_of(models: Sequence[ZooModel]) -> dict[str, Tensor]:
-    """The mean state of models of one network, each with the same share.
-
-    Statistics of batch norm are averaged as parameters are; integers, such as its count of batches,
-    are the first model's.
-
-    Raises:
-        OptionError: a model is another network.
-    """
-    first, *others = models
-    mean = {key: value.clone() for key, value in first.state_dict().items()}
-    states = [model.state_dict() for model in others]
-    for other, state in zip(others, states, strict=True):
-        if network(other) != network(first) or shapes(state) != shapes(mean):
-            raise OptionError(
-                f"{other.source} can't be averaged with {first.source}: it is another network,"
-                f" {network(other)}, not {network(first)}."
-            )
-    for key, value in mean.items():
-        if value.is_floating_point():
-            values = [value.double(), *(state[key].double() for state in states)]
-            mean[key] = torch.stack(values).mean(0).to(value.dtype)
-    return mean
-
-
-def network(model: ZooModel) -> str:
-    """The architecture with its options, without the origin of weights."""
-    options = {k: v for k, v in model.config["options"].items() if k != "encoder_weights"}
-    return f"{model.config['architecture']} {options}"
-
-
-def shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
-    return {key: value.shape for key, value in state.items()}
 
 
 @app.command()

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import carvana
 import common
@@ -20,10 +24,13 @@ import super_resolution
 import torch
 import typer
 import upsampling
+from declare import declared, declaring
+from mean import mean_of
 from typer.testing import CliRunner
 
 import zoo
 from zoo.errors import OptionError, TrainingError, ZooError
+from zoo.store.download import sha256_of
 from zoo.store.state_dict import read_weights
 
 FILES = (
@@ -195,4 +202,106 @@ def test_a_mean_of_different_networks_is_refused(
     net = zoo.create_model("dynamic_unet", **{"encoder": "test_resnet", **options})
     other = zoo.load_model(zoo.save_model(net, tmp_path / "other"))
     with pytest.raises(ZooError, match="can't be averaged with .*: it is another network"):
-        publish.mean_of([one, other])
+        mean_of([one, other])
+
+
+# Everything in one command
+
+ROOT = Path(__file__).parents[1]
+NEW = {"sha256": "f" * 64, "size": 1_234_567, "recipe": "benchmarks/recipes/new.yaml"}
+
+
+@pytest.mark.parametrize("name", [n for m in zoo.list_models() for n in zoo.list_weights(m)])
+def test_a_declaration_is_brought_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Executed, it declares the new values; all else, and all other weights, stay."""
+    file = declaring(name, ROOT / "zoo")
+    before = file.read_text()
+    made: dict[str, dict[str, zoo.Weights]] = {}
+    for label, source in (("old", before), ("new", declared(before, name, **NEW))):
+        found = made[label] = {}
+
+        def register(weights: zoo.Weights, *, default: bool = False, to: Any = found) -> None:
+            to[weights.name] = weights
+
+        monkeypatch.setattr("zoo.registry.register_weights", register)
+        monkeypatch.setattr("zoo.registry.register_model", lambda **_: lambda builder: builder)
+        exec(compile(source, str(file), "exec"), {"__name__": file.stem})
+    new, old = made["new"][name], made["old"][name]
+    assert old == zoo.get_weights(name)
+    assert (new.sha256, new.size, new.meta.recipe) == tuple(NEW.values())
+    assert new.meta.version == old.meta.version + 1
+    assert replace(new.meta, recipe=old.meta.recipe, version=old.meta.version) == old.meta
+    others = [key for key in made["old"] if key != name]
+    assert all(made["new"][key] == made["old"][key] for key in others)
+
+
+def test_what_is_declared_nowhere_is_told() -> None:
+    with pytest.raises(OptionError, match=r"a.b is declared nowhere: write register_weights"):
+        declaring("a.b", ROOT / "zoo")
+    with pytest.raises(OptionError, match="a.b is not declared here"):
+        declared("Weights(name='a.c')", "a.b", **NEW)
+
+
+@pytest.mark.parametrize(
+    ("name", "scripts"),
+    [
+        ("srresnet_x2.psnr", ["super_resolution.py eval", "perceptual.py", "gallery.py"]),
+        ("unet34.carvana", ["carvana.py eval"]),
+    ],
+)
+def test_a_run_is_published_in_order(
+    tmp_path: Path, name: str, scripts: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a copy of what it writes; the commands themselves are only noted."""
+    source = declaring(name, ROOT / "zoo")
+    copy = tmp_path / source.relative_to(ROOT)
+    copy.parent.mkdir(parents=True)
+    copy.write_text(source.read_text())
+    for place in ("results", "pretrained"):
+        (tmp_path / place).mkdir()
+    shutil.copy(publish.RESULTS / "speed.json", tmp_path / "results")
+    monkeypatch.setattr(publish, "ROOT", tmp_path)
+    monkeypatch.setattr(publish, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(publish, "PRETRAINED", tmp_path / "pretrained")
+    called: list[str] = []
+    monkeypatch.setattr(publish, "call", lambda *words: called.append(" ".join(map(str, words))))
+    net = zoo.load_model(name)
+    run = zoo.save_model(net, tmp_path / "run" / "best").parent
+    metric = "psnr_y" if hasattr(net, "scale") else "dice_pooled@512"
+    (run / "history.json").write_text(json.dumps([{"step": 1, "lr": 1, metric: 3}]))
+    recipe = tmp_path / "recipe.yaml"
+    publish.run(run, name, recipe=recipe, data=tmp_path)
+
+    assert f"git -C {tmp_path} add " in called[0]
+    assert str(copy) in called[0]
+    assert f"Publish {name}" in called[1]
+    measured = [words for words in called[2:] if "speed.py" not in words]
+    for script, words in zip([*scripts, "publish.py pages"], measured, strict=True):
+        assert script in words
+    published = copy.read_text()
+    file = tmp_path / "pretrained" / f"{name}.safetensors"
+    assert sha256_of(file) in published
+    assert 'recipe="recipe.yaml"' in published
+    assert (tmp_path / "results" / f"{name}.history.json").is_file()
+    assert (tmp_path / "docs" / "curves" / f"{name}.svg").is_file()
+
+
+def test_another_split_than_the_declared_one_is_not_published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = zoo.load_model("unet34.carvana")
+    net.split = {"folds": 5, "fold": 0}
+    monkeypatch.setattr(publish, "RESULTS", tmp_path)  # so that changed code does not matter
+    zoo.save_model(net, tmp_path / "best")
+    with pytest.raises(OptionError, match="declare it with unet34.carvana first"):
+        publish.run(
+            tmp_path, "unet34.carvana", recipe=ROOT / "benchmarks/recipes/a.yaml", data=tmp_path
+        )
+    with pytest.raises(OptionError, match="in no folder of the repository"):
+        publish.run(tmp_path, "unet34.carvana", recipe=tmp_path / "a.yaml", data=tmp_path)
+
+
+def test_a_command_that_fails_ends_it() -> None:
+    publish.call(sys.executable, "-c", "pass")
+    with pytest.raises(OptionError, match="This failed, and all before it is done: .*exit"):
+        publish.call(sys.executable, "-c", "exit(3)")
