@@ -80,6 +80,7 @@ class Noise:
         self.lens = torch.randn(4, 3, 3, 3, generator=generator)  # bf16 tells under autocast
         self.held_out = self._pair(torch.rand(4, 3, 8, 8, generator=generator))
         self.sign, self.stop, self.batches = sign, stop, list[Batch]()
+        self.seen: list[int] = []  # images of each loss of a training step
 
     def _pair(self, x: Tensor) -> Batch:
         return x, 2 * x.flip(1) - 0.5
@@ -92,6 +93,8 @@ class Noise:
 
     def loss(self, prediction: Tensor, target: Tensor) -> Tensor:
         assert prediction.dtype == torch.float32
+        if prediction.requires_grad:
+            self.seen.append(len(prediction))
         return F.conv2d(prediction - target, self.lens).float().square().mean()
 
     def validate(self, model: nn.Module) -> dict[str, float]:

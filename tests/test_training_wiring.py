@@ -15,6 +15,7 @@ import pytest
 import reference_loop as plain
 import torch
 from accelerate.state import AcceleratorState
+from pydantic import ValidationError
 from reference_loop import Noise, distance, recipe_with, reference, trained
 
 from zoo.train.checkpoints import load_checkpoint
@@ -96,6 +97,23 @@ def test_an_option_is_followed(
     assert distance(run, reference(recipe, task, task.batches)) < 1e-5
     without = reference(recipe_with(given), task, task.batches)
     assert distance(run, without) > 1e-3  # or the option could be ignored unseen
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "muon"])
+def test_in_parts_a_batch_is_the_same(tmp_path: Path, optimizer: str) -> None:
+    """But for batch norm, whose statistics are fixed here."""
+    fixed = {f"stages.{i}.frozen_statistics": ["norm"] for i in range(2)}
+    options = {"optimizer.name": optimizer, "clip": 0.5, **fixed}
+    parts = {"stages.0.accumulate": 2, "stages.1.accumulate": 3}
+    task = Noise()
+    run = trained(recipe_with(options | parts), task, tmp_path)
+    assert task.seen == [1] * (5 * 2 + 6 * 3)  # images at a time
+    assert distance(run, reference(recipe_with(options), task, task.batches)) < 1e-5
+
+
+def test_parts_divide_the_batch() -> None:
+    with pytest.raises(ValidationError, match="accumulate must divide the batch, which is 3"):
+        recipe_with({"stages.1.accumulate": 2})
 
 
 def drawn(folder: Path, *, seed: int = 0) -> list[torch.Tensor]:

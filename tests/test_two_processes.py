@@ -72,7 +72,7 @@ from zoo.train.loop import Trainer
 plain.register()
 folder, task, model = Path(sys.argv[1]), plain.Noise(), plain.net()
 options = {"clip": 0.5, "stages.0.frozen_statistics": ["norm"], "log_every": 1,
-           "stages.1.frozen_statistics": ["norm"]}
+           "stages.1.frozen_statistics": ["norm"], "stages.1.accumulate": 3}
 trainer = Trainer(model, plain.recipe_with(options), folder / "run")
 assert trainer.fit(task)
 rank = trainer.accelerator.process_index

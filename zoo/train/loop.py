@@ -30,6 +30,7 @@ from zoo.train.checkpoints import (
 )
 from zoo.train.continuing import continued
 from zoo.train.freezing import named, unfreeze
+from zoo.train.gradients import add_gradients
 from zoo.train.health import Health
 from zoo.train.optimizers import load_optimizer, optimizer_of, rate_factor
 from zoo.train.randomness import hashed, random_state, seed_all, set_random_state
@@ -144,6 +145,11 @@ class Trainer:
         autocast = torch.autocast(
             self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
         )
+
+        def loss_of(x: Tensor, y: Tensor) -> Tensor:
+            with autocast:  # includes the loss, which may contain a network
+                return task.loss(forward(x).float(), y)
+
         self.report.stage(stage.steps, done=self.step - start)
 
         model.train()
@@ -157,10 +163,10 @@ class Trainer:
             factor = rate_factor(stage, self.step - start)
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
-            with autocast:  # includes the loss, which may contain a network
-                loss = task.loss(forward(inputs).float(), targets)
             optimizer.zero_grad()
-            self.accelerator.backward(loss)
+            loss = add_gradients(
+                self.accelerator, model, loss_of, inputs, targets, parts=stage.accumulate
+            )
             if recipe.clip is not None:
                 self.accelerator.clip_grad_norm_(list(parameters.values()), recipe.clip)
             optimizer.step()

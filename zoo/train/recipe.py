@@ -51,14 +51,16 @@ class OptimizerSection(Section):
 class Stage(Section):
     """A stretch of training with its own optimizer and learning-rate schedule.
 
-    `batch` counts images per step and process. `trainable` names the modules that learn (all if
-    empty). Batch-norm statistics stay fixed in all other modules, and in those of
-    `frozen_statistics`, whose parameters learn. `lr_ratios` gives layer groups of the model (its
-    `layer_groups()`) a share of `lr`; the others have 1.
+    `batch` counts images per step and process. They are computed in `accumulate` parts, one after
+    the other, so that memory holds one of them; only batch norm sees the difference. `trainable`
+    names the modules that learn (all if empty). Batch-norm statistics stay fixed in all other
+    modules, and in those of `frozen_statistics`, whose parameters learn. `lr_ratios` gives layer
+    groups of the model (its `layer_groups()`) a share of `lr`; the others have 1.
     """
 
     steps: int = Field(gt=0)
     batch: int = Field(gt=0)
+    accumulate: int = Field(default=1, gt=0)
     lr: float = Field(gt=0)
     schedule: Literal["cosine", "onecycle", "constant", "exponential"] = "cosine"
     warmup: int = Field(default=0, ge=0)
@@ -70,6 +72,12 @@ class Stage(Section):
     def _one_way_to_begin(self) -> Stage:
         if self.warmup and self.schedule == "onecycle":
             raise ValueError("onecycle warms up by itself: leave warmup out")
+        return self
+
+    @model_validator(mode="after")
+    def _equal_parts(self) -> Stage:
+        if self.batch % self.accumulate:
+            raise ValueError(f"accumulate must divide the batch, which is {self.batch}")
         return self
 
 
