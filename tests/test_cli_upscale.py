@@ -98,7 +98,7 @@ def test_tiles_are_those_asked_for(
             super().__init__(*arguments, **options)
             seen.append(self.tile)
 
-    monkeypatch.setattr("zoo.commands.upscale.Upscaler", Recorder)
+    monkeypatch.setattr("zoo.inference.automatic.Upscaler", Recorder)
     photograph().save(tmp_path / "a.png")
     call = ("upscale", tmp_path / "a.png", "-o", tmp_path / "out", "-m", tiny_upscaler)
     assert run(*call, "--tile", text).status == 0

@@ -82,15 +82,28 @@ def test_tiles_may_take_an_eighth_of_the_memory_and_no_more_than_1_gib(
 def test_automatic_tiles_are_the_largest_that_fit_the_budget(
     precision: str, size: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Of the trunk and, in a quarter of the budget, of the enlargement; or of both at once."""
     net = zoo.create_model("srresnet_x2", width=8, depth=1)
-    budget = net.peak_floats * size * 60**2
-    monkeypatch.setattr("zoo.inference.upscaler.memory_budget", lambda device: budget)
+    at_once = nn.Sequential(net)
+    at_once.scale, at_once.halo, at_once.peak_floats = 2, net.halo, net.peak_floats
     tiles: list[int] = []
-    net.register_forward_pre_hook(lambda _, inputs: tiles.append(inputs[0][0, 0].numel()))
-    side = 60 - 2 * net.halo
-    Upscaler(net, precision=precision).tensor(torch.rand(3, 3 * side, 3 * side))
-    assert len(tiles) == 9
-    assert max(tiles) == 60**2
+    pieces: list[int] = []
+    net.head.register_forward_pre_hook(lambda _, inputs: tiles.append(inputs[0][0, 0].numel()))
+    net.upsampler.register_forward_pre_hook(
+        lambda _, inputs: pieces.append(inputs[0][0, 0].numel())
+    )
+    side = 200 - 2 * net.halo
+    for model, floats in ((net, net.trunk_floats), (at_once, net.peak_floats)):
+        budget = floats * size * 200**2
+        monkeypatch.setattr(
+            "zoo.inference.upscaler.memory_budget", lambda device, budget=budget: budget
+        )
+        Upscaler(model, precision=precision).tensor(torch.rand(3, 3 * side, 3 * side))
+        assert len(tiles) == 9
+        assert max(tiles) == 200**2
+        cost = net.peak_floats * size * max(pieces)
+        assert budget / 8 < cost <= budget / 4 if model is net else len(pieces) == 9
+        tiles.clear(), pieces.clear()
 
 
 def test_another_device_gets_a_copy_and_the_module_stays() -> None:

@@ -6,22 +6,35 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
+import zoo
+from zoo.inference.enlarging import Enlarging, has_two_steps
 from zoo.inference.tiling import run_tiled, split, tile_for
 from zoo.sr.networks.srresnet import SRResNet
 
 
-def tiled(net: SRResNet, image: Tensor, *, tile: int, halo: int) -> Tensor:
+def tiled(
+    net: SRResNet, image: Tensor, *, tile: int, halo: int, piece: int | None = None
+) -> Tensor:
+    """The result by tiles; with `piece`, in the network's two steps."""
     channels, height, width = image.shape
     result = torch.full((channels, height * net.scale, width * net.scale), torch.nan)
+    enlarging = Enlarging(
+        net if piece else AtOnce(net),
+        scale=net.scale,
+        device=torch.device("cpu"),
+        dtype=torch.float32,
+    )
 
     def write(rows: slice, columns: slice, part: Tensor) -> None:
+        assert result[:, rows, columns].isnan().all()
         result[:, rows, columns] = part
 
     with torch.inference_mode():
         run_tiled(
-            lambda planes: net(planes[None])[0],
+            enlarging.begin,
+            enlarging.finish,
             lambda rows, columns: image[:, rows, columns],
             write,
             height=height,
@@ -29,8 +42,20 @@ def tiled(net: SRResNet, image: Tensor, *, tile: int, halo: int) -> Tensor:
             tile=tile,
             halo=halo,
             scale=net.scale,
+            piece=piece,
         )
     return result
+
+
+class AtOnce(nn.Module):
+    """A network that offers its forward alone."""
+
+    def __init__(self, net: SRResNet) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
 
 
 def whole(net: SRResNet, image: Tensor) -> Tensor:
@@ -44,16 +69,18 @@ def whole(net: SRResNet, image: Tensor) -> Tensor:
     width=st.integers(1, 40),
     tile=st.integers(1, 50),
     more_halo=st.integers(0, 5),
-    scale=st.sampled_from([2, 3, 4]),
+    scale=st.sampled_from([1, 2, 3, 4]),
     depth=st.integers(1, 2),
     upsampler=st.sampled_from(["pixelshuffle", "nearest", "transposed"]),
+    piece=st.none() | st.integers(1, 20),
 )
-def test_tiles_equal_the_whole(height, width, tile, more_halo, scale, depth, upsampler):
+def test_tiles_equal_the_whole(height, width, tile, more_halo, scale, depth, upsampler, piece):
     torch.manual_seed(height * 41 + width)
     net = SRResNet(scale, width=8, depth=depth, upsampler=upsampler).eval()
     image = torch.rand(3, height, width)
     tile = max(tile, max(height, width) // 6)  # a few dozen tiles at most
-    result = tiled(net, image, tile=tile, halo=net.halo + more_halo)
+    piece = piece and max(piece, max(height, width) // 6)
+    result = tiled(net, image, tile=tile, halo=net.halo + more_halo, piece=piece)
     torch.testing.assert_close(result, whole(net, image), rtol=0, atol=1e-5)
 
 
@@ -66,6 +93,9 @@ def test_the_halo_is_needed_to_the_last_pixel(scale):
     torch.manual_seed(0)
     image = torch.rand(3, 12, 40)
     short = tiled(net, image, tile=16, halo=net.halo - 1)
+    assert (short - whole(net, image)).abs().max() > 1e-5
+    net.enlarge_halo -= 1
+    short = tiled(net, image, tile=16, halo=net.halo, piece=5)
     assert (short - whole(net, image)).abs().max() > 1e-5
 
 
@@ -97,16 +127,35 @@ def test_a_budget_below_all_sense_still_gives_tiles():
     assert tile_for(4000, 6000, halo=40, bytes_per_pixel=6000, budget=1) > 0
 
 
-def test_progress_reaches_the_end_in_equal_steps():
+@pytest.mark.parametrize(("piece", "steps"), [(None, 6), (1, 20)])
+def test_progress_reaches_the_end(piece, steps):
     shares = []
     run_tiled(
         lambda planes: planes,
+        lambda planes, rows, columns: planes[:, rows, columns],
         lambda rows, columns: torch.zeros(1, rows.stop - rows.start, columns.stop - columns.start),
         lambda rows, columns, part: None,
         height=5,
         width=4,
         tile=2,
         halo=1,
+        piece=piece,
         progress=shares.append,
     )
-    assert shares == pytest.approx([(i + 1) / 6 for i in range(6)])
+    assert len(shares) == steps
+    assert shares == sorted(shares)
+    assert shares[-1] == 1
+
+
+def test_a_forward_of_ones_own_is_not_passed_by():
+    class Brighter(SRResNet):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x) + 0.1
+
+    assert has_two_steps(SRResNet(2, width=8, depth=1))
+    own = Brighter(2, width=8, depth=1).eval()
+    assert not has_two_steps(own)
+    assert not has_two_steps(AtOnce(own))
+    image = torch.rand(3, 12, 9)
+    expected = whole(own, image).clamp(0, 1)
+    torch.testing.assert_close(zoo.upscale(image, own, precision="fp32"), expected)

@@ -3,6 +3,10 @@
 Each tile is read with a halo: the pixels around it within the receptive field of its own pixels.
 The output for the halo is discarded; the rest equals the result for the whole picture. The halo
 ends at the picture's border, so that the network's padding takes effect there only.
+
+A network may run in two steps. What the first leaves for a tile, the second turns into the output
+piece by piece, each with the small halo that this step needs. So tiles can be large, and little is
+computed twice, though the second step takes far more memory per pixel than the first.
 """
 
 from __future__ import annotations
@@ -10,10 +14,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from itertools import pairwise, product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
+Begin = Callable[[Tensor], Any]
+Finish = Callable[[Any, slice, slice], Tensor]
 Read = Callable[[slice, slice], Tensor]
 Write = Callable[[slice, slice, Tensor], None]
 Progress = Callable[[float], None]
@@ -49,7 +55,8 @@ def tile_for(height: int, width: int, *, halo: int, bytes_per_pixel: int, budget
 
 
 def run_tiled(
-    forward: Callable[[Tensor], Tensor],
+    begin: Begin,
+    finish: Finish,
     read: Read,
     write: Write,
     *,
@@ -58,26 +65,48 @@ def run_tiled(
     tile: int,
     halo: int,
     scale: int = 1,
+    piece: int | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Run `forward` on a picture tile by tile; only one tile is in memory at a time.
+    """Run a network on a picture tile by tile; only one tile is in memory at a time.
 
-    forward: maps `[C, h, w]` to `[C', scale·h, scale·w]`; its receptive field has radius `halo`.
+    begin: takes a tile `[C, h, w]`; what it returns goes to `finish`. The receptive field of both
+        together has the radius `halo`.
+    finish: takes that, and rows and columns of the tile; returns the output for these,
+        `[C', scale·rows, scale·columns]`.
     read: takes rows and columns of the input, returns them as a tensor `[C, h, w]`.
     write: takes rows and columns of the output, and the tensor that belongs there.
-    progress: called after each tile with the fraction that is done, in (0, 1].
+    piece: side of what `finish` is asked for at once, in input pixels; None for a whole tile.
+    progress: called now and then with the fraction that is done, in (0, 1].
     """
     tiles = list(product(split(height, tile, halo), split(width, tile, halo)))
-    for done, (y, x) in enumerate(tiles, start=1):
-        output = forward(read(slice(y.low, y.high), slice(x.low, x.high)))
-        rows, columns = (
-            slice((span.start - span.low) * scale, (span.stop - span.low) * scale)
-            for span in (y, x)
-        )
-        write(
-            slice(y.start * scale, y.stop * scale),
-            slice(x.start * scale, x.stop * scale),
-            output[:, rows, columns],
-        )
-        if progress:
-            progress(done / len(tiles))
+    done = 0  # pixels
+    for y, x in tiles:
+        begun = begin(read(slice(y.low, y.high), slice(x.low, x.high)))
+        for rows, columns in product(cut(y, piece or tile), cut(x, piece or tile)):
+            output = finish(begun, moved(rows, -y.low), moved(columns, -x.low))
+            write(scaled(rows, scale), scaled(columns, scale), output)
+            done += (rows.stop - rows.start) * (columns.stop - columns.start)
+            if progress:
+                progress(done / (height * width))
+
+
+def cut(span: Span, piece: int) -> list[slice]:
+    """The pixels that a span owns, in the fewest slices of at most `piece` pixels."""
+    return [
+        slice(span.start + part.start, span.start + part.stop)
+        for part in split(span.stop - span.start, piece, 0)
+    ]
+
+
+def moved(part: slice, by: int) -> slice:
+    return slice(part.start + by, part.stop + by)
+
+
+def scaled(part: slice, scale: int) -> slice:
+    return slice(part.start * scale, part.stop * scale)
+
+
+def grown(part: slice, halo: int, size: int) -> slice:
+    """A slice with up to `halo` more on both sides, within 0..size."""
+    return slice(max(part.start - halo, 0), min(part.stop + halo, size))

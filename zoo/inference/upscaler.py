@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError
 from zoo.inference.blending import place_blend
 from zoo.inference.device import memory_budget, pick_precision
+from zoo.inference.enlarging import Enlarging, has_two_steps
 from zoo.inference.inputs import check_array, check_tensor
-from zoo.inference.placement import in_eval_mode, layout, place
+from zoo.inference.placement import in_eval_mode, place
 from zoo.inference.tiling import Progress, Read, Write, run_tiled, tile_for
 from zoo.pictures.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
 from zoo.sources import Name
 
-Forward = Callable[[nn.Module, Tensor], Tensor]  # planes [1 | 3, h, w] -> scale times as large
+_PIECE = 4  # share of the memory budget for the second step of networks that have two
 
 
 class Upscaler:
@@ -86,9 +84,9 @@ class Upscaler:
         stay opaque.
         """
         if picture.alpha is None:
-            return replace(picture, pixels=self._pixels(picture.pixels, self._forward, progress))
-        pixels = self._pixels(picture.pixels, self._forward, _share(progress, 0, 2))
-        alpha = self._pixels(picture.alpha[..., None], self._forward_within, _share(progress, 1, 2))
+            return replace(picture, pixels=self._pixels(picture.pixels, progress))
+        pixels = self._pixels(picture.pixels, _share(progress, 0, 2))
+        alpha = self._pixels(picture.alpha[..., None], _share(progress, 1, 2), within=True)
         return replace(picture, pixels=pixels, alpha=alpha[..., 0])
 
     def array(self, array: Array, progress: Progress | None = None) -> Array:
@@ -130,9 +128,9 @@ class Upscaler:
             target[:, rows, columns] = part.clamp(0, 1)
 
         height, width = source.shape[1:]
-        self._run(self._forward, read, write, height, width, progress)
+        self._run(read, write, height, width, progress)
 
-    def _pixels(self, pixels: Array, forward: Forward, progress: Progress | None) -> Array:
+    def _pixels(self, pixels: Array, progress: Progress | None, *, within: bool = False) -> Array:
         """Enlarge `[H, W, C]`; only one tile at a time is float, for a result can be gigabytes."""
         height, width, channels = pixels.shape
         result = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
@@ -145,71 +143,66 @@ class Upscaler:
         def write(rows: slice, columns: slice, part: Tensor) -> None:
             result[rows, columns] = to_pixels(part, pixels.dtype)
 
-        self._run(forward, read, write, height, width, progress)
+        self._run(read, write, height, width, progress, within=within)
         return result
 
     def _run(
         self,
-        forward: Forward,
         read: Read,
         write: Write,
         height: int,
         width: int,
         progress: Progress | None,
+        *,
+        within: bool = False,
     ) -> None:
-        halo = cast(int, getattr(self.model, "halo", 0))
-        tile = self.tile
-        if tile == "auto":
-            tile = tile_for(
-                height,
-                width,
-                halo=halo,
-                bytes_per_pixel=cast(int, self.model.peak_floats) * self.dtype.itemsize,
-                budget=memory_budget(self.device),
-            )
         model = in_eval_mode(self.model)
+        enlarging = Enlarging(
+            model,
+            scale=self.scale,
+            device=self.device,
+            dtype=self.dtype,
+            tta=self.tta,
+            within=within,
+        )
+        halo = cast(int, getattr(model, "halo", 0))
+        tile, piece = self._sides(model, height, width, halo)
         with torch.inference_mode():
             run_tiled(
-                partial(forward, model),
+                enlarging.begin,
+                enlarging.finish,
                 read,
                 write,
                 height=height,
                 width=width,
-                tile=int(tile or max(height, width)),
+                tile=tile,
                 halo=halo,
                 scale=self.scale,
+                piece=piece,
                 progress=progress,
             )
 
-    def _forward(self, model: nn.Module, planes: Tensor) -> Tensor:
-        """Enlarge `[1 | 3, h, w]` to `[1 | 3, scale·h, scale·w]`; grey runs as RGB, averaged."""
-        net = partial(self._net, model)
-        image = planes.to(self.device).expand(3, -1, -1)[None]
-        with torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32):
-            large = _mean_of_eight(net, image) if self.tta else net(image)
-        return large[0] if len(planes) == 3 else large[0].mean(0, keepdim=True)
-
-    def _forward_within(self, model: nn.Module, planes: Tensor) -> Tensor:
-        """Run `_forward`, clamped to the minimum and maximum of the 3 × 3 input neighbourhood."""
-        low, high = (
-            F.interpolate(bound[None], scale_factor=self.scale, mode="nearest")[0]
-            for bound in (-F.max_pool2d(-planes, 3, 1, 1), F.max_pool2d(planes, 3, 1, 1))
+    def _sides(self, model: nn.Module, height: int, width: int, halo: int) -> tuple[int, int]:
+        """Sides of the tiles, and of the pieces in which they are enlarged."""
+        whole, size = max(height, width), self.dtype.itemsize
+        tile = whole if self.tile is None else self.tile
+        budget = memory_budget(self.device)
+        if not has_two_steps(model) or self.tta:
+            if tile == "auto":
+                cost = cast(int, model.peak_floats) * size
+                tile = tile_for(height, width, halo=halo, bytes_per_pixel=cost, budget=budget)
+            return int(tile), int(tile)
+        if tile == "auto":
+            cost = model.trunk_floats * size
+            tile = tile_for(height, width, halo=halo, bytes_per_pixel=cost, budget=budget)
+        piece = tile_for(
+            height,
+            width,
+            halo=model.enlarge_halo,
+            bytes_per_pixel=model.peak_floats * size,
+            budget=budget // _PIECE,
         )
-        return self._forward(model, planes).clamp(low.to(self.device), high.to(self.device))
-
-    def _net(self, model: nn.Module, image: Tensor) -> Tensor:
-        image = image.contiguous(memory_format=layout(self.device))
-        return cast(Tensor, model(image)).float()
-
-
-def _mean_of_eight(net: Callable[[Tensor], Tensor], image: Tensor) -> Tensor:
-    """Return the mean result over the eight flips and rotations, each undone after the network."""
-    total: Any = 0
-    for turns in range(4):
-        turned = image.rot90(turns, (2, 3))
-        total = total + net(turned).rot90(-turns, (2, 3))
-        total = total + net(turned.flip(3)).flip(3).rot90(-turns, (2, 3))
-    return cast(Tensor, total / 8)
+        return int(tile), min(int(tile), piece)
 
 
 def _share(progress: Progress | None, index: int, count: int) -> Progress | None:

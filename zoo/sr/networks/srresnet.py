@@ -35,8 +35,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         active = F.leaky_relu(self.conv1(x), self.negative_slope)
-        branch: Tensor = self.conv2(active)
-        return x + self.res_scale * branch
+        return torch.add(x, self.conv2(active), alpha=self.res_scale)
 
 
 class SRResNet(ZooModel):
@@ -92,10 +91,14 @@ class SRResNet(ZooModel):
             for parameter in self.tail.parameters():
                 parameter.mul_(0.1)
 
-        # For tiling: the receptive field's radius in input pixels, and the floats alive per input
-        # pixel at the peak, the last enlargement (its input, the wide and the shuffled output).
-        self.halo = math.ceil(1 + 2 * depth + 1 + self.upsampler.radius + 1 / scale)
+        # For tiling: the receptive field's radius in input pixels, of the whole and of `enlarge`;
+        # and the floats alive per input pixel at the peak: the last enlargement's input, wide and
+        # shuffled output; in the trunk the skip and a block's input, inner features and output.
+        reach = self.upsampler.radius + 1 / scale
+        self.halo = math.ceil(1 + 2 * depth + 1 + reach)
+        self.enlarge_halo = math.ceil(reach)
         self.peak_floats = 3 * width * scale**2
+        self.trunk_floats = 4 * width
 
     @property
     def input_spec(self) -> InputSpec:
@@ -103,10 +106,19 @@ class SRResNet(ZooModel):
 
     def forward(self, x: Tensor) -> Tensor:
         check_images(x, 3)
-        features = self.head((x - self.mean) / self.std)  # [N, width, H, W]
+        return self.enlarge(self.trunk(x), x)
+
+    def trunk(self, x: Tensor) -> Tensor:
+        """Images `[N, 3, H, W]` to features `[N, width, H, W]`."""
+        features: Tensor = self.head((x - self.mean) / self.std)
         features = features + self.fuse(self.body(features))
-        detail: Tensor = self.tail(self.upsampler(features))  # [N, 3, scale·H, scale·W]
-        return F.interpolate(x, scale_factor=self.scale, mode="bilinear") + detail * self.std
+        return features
+
+    def enlarge(self, features: Tensor, x: Tensor) -> Tensor:
+        """The trunk's features and its images to the result `[N, 3, scale·H, scale·W]`."""
+        detail = self.tail(self.upsampler(features)) * self.std
+        large: Tensor = F.interpolate(x, scale_factor=self.scale, mode="bilinear") + detail
+        return large
 
 
 @register_model(task="super-resolution")
