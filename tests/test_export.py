@@ -203,7 +203,7 @@ def test_a_bound_is_found_to_the_pixel_and_told(
         for size, fits in (((300, 20), True), ((301, 20), False), ((300, 19), False)):
             try:
                 assert compute(torch.rand(1, 3, *size)).shape[2] == 2 * size[0]
-            except AssertionError:
+            except (AssertionError, RuntimeError):  # the second before torch 2.9
                 assert not fits
             else:
                 assert fits
@@ -315,6 +315,6 @@ def test_results_that_are_no_numbers_are_refused(tmp_path: Path, own_registry: N
     def odd() -> SRResNet:
         return Void(2, width=4, depth=1)
 
-    with pytest.raises(ExportError, match="differ from the model's by nan"):
+    with pytest.raises(ExportError, match="differ from the model's by nan|Out of range float"):
         export_model(odd(), tmp_path / "model.pt2")
     assert files(tmp_path) == set()

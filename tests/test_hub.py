@@ -45,6 +45,8 @@ class HubHandler(BaseHTTPRequestHandler):
     hub: Hub
 
     def do_HEAD(self) -> None:
+        if urlsplit(self.path).path == "/api/models/me/toy/revision/main":
+            return self.answer(200, b'{"id": "me/toy", "xetEnabled": false}')
         match = re.fullmatch(
             r"/(?:me/toy|timm/[\w.]+)/resolve/([^/]+)/(.+)", urlsplit(self.path).path
         )
@@ -95,6 +97,16 @@ class HubHandler(BaseHTTPRequestHandler):
         """Keep the test output clean."""
 
 
+def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HF_ENDPOINT sets at import; older clients have a copy where they use it."""
+    from huggingface_hub import constants, file_download
+
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    for module in (constants, file_download):
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     """A hub on this machine that huggingface_hub talks to, and an empty cache."""
@@ -104,10 +116,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as http:
         threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        url = f"http://127.0.0.1:{http.server_port}"
-        template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
-        monkeypatch.setattr(constants, "ENDPOINT", url)  # what HF_ENDPOINT sets at import
-        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+        point_to(f"http://127.0.0.1:{http.server_port}", monkeypatch)
         monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf-cache"))
         monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
         yield handler.hub
@@ -168,13 +177,12 @@ def test_an_encoders_pickle_is_not_opened(hub, tmp_path):
 )
 def test_a_hub_out_of_reach_is_asked_once(hub, monkeypatch, ask):
     """huggingface_hub would try again and again, for minutes."""
-    from huggingface_hub import constants, file_download
+    from huggingface_hub import file_download
 
     def keep_trying(*arguments, **options):
         pytest.fail("the client's own attempts were begun")
 
-    nobody = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, "http://127.0.0.1:1")
-    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", nobody)
+    point_to("http://127.0.0.1:1", monkeypatch)
     for module in ("huggingface_hub", "timm.models._hub", file_download.__name__):
         monkeypatch.setattr(f"{module}.hf_hub_download", keep_trying)
     with pytest.raises(WeightsError, match=r"no answer from the hub: .*refused"):
