@@ -157,9 +157,9 @@ SRRESNET_X2_PSNR = register_weights(
     Weights(
         name="srresnet_x2.psnr",
         file="srresnet_x2.psnr.safetensors",
-        sha256="56ab4fdd4d8435f9b58caf656d76b7f7f7855fbd4de985e3e4e164d632c6eefa",
+        sha256="ec664599cf16d3296ee985fba999a569fa365a695c107fd1c4c94b853c13bc62",
         size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_mse.yaml", version=8),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_wide.yaml", version=9),
     ),
     default=True,
 )
