@@ -40,7 +40,8 @@ def train_chain(
     Args:
         file: the recipe's file.
         plan: what was read from it, perhaps changed.
-        data, out, encoder_weights, cache: see `zoo.train.run.train_by`.
+        data, out, cache: see `zoo.train.run.train_by`.
+        encoder_weights: of the network that begins the chain.
         start: weights to begin from, so that no earlier recipe is needed.
         time_limit: seconds, of all runs together.
         resume, steps_more, find_lr: see `train_by`.
@@ -66,7 +67,14 @@ def train_chain(
             left = time_limit - (time.monotonic() - begun)
             begun_already = (run / CHECKPOINT).exists()
             if not train_by(
-                first, data, run, start=start, cache=cache, time_limit=left, resume=begun_already
+                first,
+                data,
+                run,
+                start=start,
+                encoder_weights=encoder_weights if recipe is earlier[0] else None,
+                cache=cache,
+                time_limit=left,
+                resume=begun_already,
             ):
                 return
         start = str(run / "best")
@@ -75,7 +83,7 @@ def train_chain(
         data,
         out,
         start=start,
-        encoder_weights=encoder_weights,
+        encoder_weights=None if earlier else encoder_weights,
         cache=cache,
         time_limit=time_limit - (time.monotonic() - begun),
         resume=resume,
