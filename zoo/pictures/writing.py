@@ -14,6 +14,7 @@ from zoo.errors import ImageError
 from zoo.pictures.colour import grey_to_srgb, is_grey_profile, profile_of
 from zoo.pictures.exif import PREFIX, without_orientation
 from zoo.pictures.formats import FORMATS
+from zoo.pictures.metadata import Metadata
 from zoo.pictures.picture import Picture
 from zoo.pictures.pillow import bare_image
 from zoo.pictures.png import insert_metadata
@@ -57,8 +58,8 @@ def _write_by_pil(picture: Picture, path: Path, quality: int) -> None:
         options |= {"quality": quality, "icc_profile": picture.icc_profile, "exif": picture.exif}
     if format in ("JPEG", "AVIF"):
         options["subsampling"] = "4:4:4"
-    if format == "JPEG" and more.iptc:
-        options["extra"] = _iptc_marker(more.iptc)
+    if format == "JPEG":  # PIL itself makes room for short comments alone
+        options |= {"extra": _extra_markers(more), "comment": None}
     if format == "WEBP" and more.lossless:
         options |= {"lossless": True, "exact": True}
     if format == "AVIF" and picture.exif:
@@ -88,8 +89,14 @@ def check_suffix(picture: Picture, path: Path, *, scale: int = 1) -> None:
         raise ImageError("a .pbm file holds black and white alone; name it .pgm or .ppm.")
 
 
-def _iptc_marker(record: bytes) -> bytes:
-    """Return JPEG's marker APP13 with an IPTC record, in the manner of Photoshop."""
-    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(record)) + record
-    content = b"Photoshop 3.0\0" + resource + b"\0" * (len(record) % 2)
-    return b"\xff\xed" + struct.pack(">H", 2 + len(content)) + content
+def _extra_markers(metadata: Metadata) -> bytes:
+    """Return JPEG's markers for a comment, and for an IPTC record in the manner of Photoshop."""
+    markers = b""
+    if record := metadata.iptc:
+        resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(record)) + record
+        markers = _marker(b"\xff\xed", b"Photoshop 3.0\0" + resource + b"\0" * (len(record) % 2))
+    return markers + (_marker(b"\xff\xfe", metadata.comment) if metadata.comment else b"")
+
+
+def _marker(code: bytes, content: bytes) -> bytes:
+    return code + struct.pack(">H", 2 + len(content)) + content
