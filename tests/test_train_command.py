@@ -199,16 +199,21 @@ class Clock:
 
 
 class Slow(Noise):
-    """Each batch takes a second, and the first of a stage, which reads images, a hundred."""
+    """Each step takes a second, and the first batch, which reads images, a hundred."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self.clock, self.stage = clock, None
 
     def batch(self, stage: Any, generator: torch.Generator) -> Any:
-        self.clock.now += 1 if stage is self.stage else 100
+        if stage is not self.stage:
+            self.clock.now += 100
         self.stage = stage
         return super().batch(stage, generator)
+
+    def loss(self, prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        self.clock.now += prediction.requires_grad  # a second for each step
+        return super().loss(prediction, target)
 
 
 @pytest.fixture
