@@ -11,8 +11,10 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from toys import Toy
 
 import zoo
@@ -27,6 +29,7 @@ torch.set_num_threads(1)  # inputs are tiny: a second thread costs more than it 
 TINY_OPTIONS: dict[str, dict[str, Any]] = {
     "dynamic_unet": {"encoder": "test_resnet"},
     "fpn": {"encoder": "test_efficientnet"},
+    "srresnet_x1": {"depth": 1, "width": 8},
     "srresnet_x2": {"depth": 1, "width": 8},
     "srresnet_x4": {"depth": 1, "width": 8},
 }
@@ -60,6 +63,30 @@ def tiny_upscaler(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     net = zoo.create_model("srresnet_x2", width=8, depth=1)
     return zoo.save_model(net, tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Training runs on the CPU even where there is a GPU, which could round otherwise."""
+    from accelerate.state import AcceleratorState
+
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    AcceleratorState._reset_state(True)
+    yield
+    AcceleratorState._reset_state(True)
+
+
+@pytest.fixture(scope="session")
+def training_images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Folders for short trainings: "sr" holds four photographs of noise, "seg" drawn cars."""
+    from generated_cars import generate_cars
+
+    folder = tmp_path_factory.mktemp("images")
+    (folder / "sr").mkdir()
+    for i in range(4):
+        pixels = np.random.default_rng(i).integers(0, 256, (40, 44, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / "sr" / f"{i}.png")
+    return {"sr": folder / "sr", "seg": generate_cars(folder / "seg")}
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 import reference_loop as plain
 import torch
 import yaml
-from accelerate.state import AcceleratorState
 from reference_loop import Noise, recipe_with
 from test_training_wiring import little_garbage  # noqa: F401
 from timm.layers import DropPath
@@ -54,13 +52,9 @@ class Curious(Noise):
 
 
 @pytest.fixture(autouse=True)
-def on_the_cpu(own_registry: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def with_toy_nets(own_registry: None, on_the_cpu: None) -> None:
     plain.register()
     register_model(task="super-resolution")(shaky)
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    AcceleratorState._reset_state(True)
-    yield
-    AcceleratorState._reset_state(True)
 
 
 def trainer_of(recipe: Recipe, folder: Path, *, seed: int = 0, name: str = "wired") -> Trainer:

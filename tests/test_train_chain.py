@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny_seg
 import tiny_sr
 import yaml
-from accelerate.state import AcceleratorState
-from generated_cars import generate_cars
-from PIL import Image
 
 import zoo
 from zoo.errors import OptionError, RecipeError, ZooError
@@ -22,25 +17,9 @@ from zoo.store.download import sha256_of
 from zoo.train.chain import earlier_recipes, finished, train_chain
 from zoo.train.run import load_plan
 
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
+
 ONE_STAGE = {"sr": tiny_sr.TINY["stages"][1:], "seg": tiny_seg.TINY["stages"][:1]}
-
-
-@pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    AcceleratorState._reset_state(True)
-    yield
-    AcceleratorState._reset_state(True)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("images")
-    (folder / "sr").mkdir()
-    for i in range(4):
-        pixels = np.random.default_rng(i).integers(0, 256, (40, 44, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / "sr" / f"{i}.png")
-    return {"sr": folder / "sr", "seg": generate_cars(folder / "seg")}
 
 
 def write(folder: Path, name: str, task: str = "sr", start: str | None = None, **changes: Any):
@@ -61,9 +40,13 @@ def three(folder: Path, task: str = "sr") -> Path:
     return write(folder, "third", task, "second.yaml")
 
 
-def train(file: Path, images: dict[str, Path], runs: Path, task: str = "sr", **options: Any):
+def train(
+    file: Path, training_images: dict[str, Path], runs: Path, task: str = "sr", **options: Any
+):
     cache = runs / "cache" if task == "seg" else None
-    train_chain(file, load_plan(file), images[task], runs / file.stem, cache=cache, **options)
+    train_chain(
+        file, load_plan(file), training_images[task], runs / file.stem, cache=cache, **options
+    )
 
 
 def test_the_order_is_that_of_training(tmp_path: Path) -> None:
@@ -74,10 +57,10 @@ def test_the_order_is_that_of_training(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("task", ["sr", "seg"])
 def test_each_run_starts_from_the_one_before(
-    tmp_path: Path, images: dict[str, Path], task: str
+    tmp_path: Path, training_images: dict[str, Path], task: str
 ) -> None:
     runs = tmp_path / "runs"
-    train(three(tmp_path, task), images, runs, task)
+    train(three(tmp_path, task), training_images, runs, task)
     assert not (runs / "first" / "start.json").exists()
     for earlier, later in (("first", "second"), ("second", "third")):
         assert finished(runs / earlier)
@@ -88,33 +71,39 @@ def test_each_run_starts_from_the_one_before(
 
 
 def test_what_is_finished_stays_and_what_is_begun_goes_on(
-    tmp_path: Path, images: dict[str, Path]
+    tmp_path: Path, training_images: dict[str, Path]
 ) -> None:
     runs, file = tmp_path / "runs", three(tmp_path)
-    train(tmp_path / "second.yaml", images, runs, time_limit=0)  # ends inside the first
+    train(tmp_path / "second.yaml", training_images, runs, time_limit=0)  # ends inside the first
     assert not finished(runs / "first")
     assert not (runs / "second").exists()
-    train(tmp_path / "second.yaml", images, runs)
+    train(tmp_path / "second.yaml", training_images, runs)
     assert finished(runs / "first")
     before = {run: (runs / run / "last.pt").stat().st_mtime_ns for run in ("first", "second")}
-    train(file, images, runs)
+    train(file, training_images, runs)
     after = {run: (runs / run / "last.pt").stat().st_mtime_ns for run in ("first", "second")}
     assert before == after
 
 
 def test_a_start_of_ones_own_replaces_the_chain(
-    tmp_path: Path, images: dict[str, Path], tiny_upscaler: Path
+    tmp_path: Path, training_images: dict[str, Path], tiny_upscaler: Path
 ) -> None:
     runs = tmp_path / "runs"
-    train(three(tmp_path), images, runs, start=str(tiny_upscaler))
+    train(three(tmp_path), training_images, runs, start=str(tiny_upscaler))
     assert sorted(run.name for run in runs.iterdir()) == ["third"]
     begun = json.loads((runs / "third" / "start.json").read_text())
     assert begun["start"] == str(tiny_upscaler)
 
 
-def test_all_runs_set_the_same_images_aside(tmp_path: Path, images: dict[str, Path]) -> None:
+def test_all_runs_set_the_same_images_aside(
+    tmp_path: Path, training_images: dict[str, Path]
+) -> None:
     write(tmp_path, "first", held_out=1)
-    train(write(tmp_path, "second", start="first.yaml", held_out=2), images, tmp_path / "runs")
+    train(
+        write(tmp_path, "second", start="first.yaml", held_out=2),
+        training_images,
+        tmp_path / "runs",
+    )
     kept = yaml.safe_load((tmp_path / "runs" / "first" / "recipe.yaml").read_text())
     assert kept["held_out"] == 2
 
@@ -129,7 +118,7 @@ FAULTS: dict[str, tuple[type[ZooError], str, dict[str, Any]]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_chain_that_can_not_be_is_refused_before_any_work(
-    tmp_path: Path, images: dict[str, Path], fault: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, training_images: dict[str, Path], fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(*_: object, **__: object) -> None:
         raise AssertionError("images were read")
@@ -141,12 +130,14 @@ def test_a_chain_that_can_not_be_is_refused_before_any_work(
     file = write(tmp_path, "last", start=starts.get(fault, "first.yaml"))
     kind, sentence, options = FAULTS[fault]
     with pytest.raises(kind, match=sentence):
-        train(file, images, tmp_path / "runs", **options)
+        train(file, training_images, tmp_path / "runs", **options)
     assert not (tmp_path / "runs").exists()
 
 
-def test_a_run_that_goes_on_has_no_new_start(tmp_path: Path, images: dict[str, Path]) -> None:
+def test_a_run_that_goes_on_has_no_new_start(
+    tmp_path: Path, training_images: dict[str, Path]
+) -> None:
     file = write(tmp_path, "alone")
-    train(file, images, tmp_path / "runs")
+    train(file, training_images, tmp_path / "runs")
     with pytest.raises(OptionError, match="--start has no meaning here"):
-        train(file, images, tmp_path / "runs", resume=True, start="srresnet_x2.psnr")
+        train(file, training_images, tmp_path / "runs", resume=True, start="srresnet_x2.psnr")

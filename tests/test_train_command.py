@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import carvana
-import numpy as np
 import pytest
 import reference_loop as plain
 import super_resolution
 import tiny_seg
 import tiny_sr
 import torch
-from accelerate.state import AcceleratorState
 from commands import run as run_zoo
-from generated_cars import generate_cars
-from PIL import Image
 from reference_loop import Noise, recipe_with
 from typer.testing import CliRunner
 
@@ -30,25 +26,9 @@ from zoo.train.find_rate import find_rate
 from zoo.train.loop import Trainer
 from zoo.train.run import changed, load_plan
 
+pytestmark = pytest.mark.usefixtures("own_registry", "on_the_cpu")
+
 TASKS = {"sr": (tiny_sr, super_resolution), "seg": (tiny_seg, carvana)}
-
-
-@pytest.fixture(autouse=True)
-def on_the_cpu(own_registry: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    AcceleratorState._reset_state(True)
-    yield
-    AcceleratorState._reset_state(True)
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("images")
-    (folder / "sr").mkdir()
-    for i in range(4):
-        pixels = np.random.default_rng(i).integers(0, 256, (40, 44, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / "sr" / f"{i}.png")
-    return {"sr": folder / "sr", "seg": generate_cars(folder / "seg")}
 
 
 def told(way: str, task: str, *arguments: object) -> tuple[int, str]:
@@ -90,7 +70,7 @@ FAULTS: dict[str, tuple[dict[str, Any], list[str], str]] = {
 @pytest.mark.parametrize("task", TASKS)
 def test_it_is_refused_in_one_sentence_before_images_are_read(
     tmp_path: Path,
-    images: dict[str, Path],
+    training_images: dict[str, Path],
     task: str,
     fault: str,
     find_lr: bool,
@@ -121,7 +101,7 @@ def test_it_is_refused_in_one_sentence_before_images_are_read(
         for key, value in changes.items()
     })  # fmt: skip
     before = sorted(tmp_path.rglob("*"))
-    way = [recipe, "--data", images[task], *(a.format(**words) for a in arguments)]
+    way = [recipe, "--data", training_images[task], *(a.format(**words) for a in arguments)]
     status, output = told("zoo", task, *way, *(["--find-lr"] if find_lr else []))
     assert status in (1, 2), output
     assert re.search(sentence.format(**words), output), output
@@ -146,12 +126,16 @@ def recipe_file(task: str, changes: dict[str, Any]) -> Path:
 @pytest.mark.parametrize("way", ["zoo", "script"])
 @pytest.mark.parametrize("task", TASKS)
 def test_both_ways_train_and_tell_each_step_once(
-    tmp_path: Path, images: dict[str, Path], task: str, way: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    training_images: dict[str, Path],
+    task: str,
+    way: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("ZOO_CACHE", str(images["seg"].parent / "cache"))
+    monkeypatch.setenv("ZOO_CACHE", str(training_images["seg"].parent / "cache"))
     recipe = recipe_file(task, {})
-    status, output = told(way, task, recipe, "--data", images[task], "--held-out", 1)
+    status, output = told(way, task, recipe, "--data", training_images[task], "--held-out", 1)
     assert status == 0, output
     out = Path("runs/recipe")
     history = json.loads((out / "history.json").read_text())
@@ -162,7 +146,7 @@ def test_both_ways_train_and_tell_each_step_once(
     ]
     assert f"Finished at step {total}: runs/recipe" in output
     assert zoo.load_model(out / "best")
-    more = [recipe, "--data", images[task], "--held-out", 1, "--resume", "--steps-more", 3]
+    more = [recipe, "--data", training_images[task], "--held-out", 1, "--resume", "--steps-more", 3]
     status, output = told(way, task, *more)
     assert status == 0, output
     assert f"Finished at step {total + 3}" in output
@@ -295,10 +279,10 @@ def test_options_that_do_not_fit(
 
 @pytest.mark.parametrize("task", TASKS)
 def test_a_script_takes_recipes_of_its_task(
-    tmp_path: Path, images: dict[str, Path], task: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, training_images: dict[str, Path], task: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     other = {"sr": "seg", "seg": "sr"}[task]
-    status, output = told("script", other, recipe_file(task, {}), "--data", images[task])
+    status, output = told("script", other, recipe_file(task, {}), "--data", training_images[task])
     assert status == 1
     assert re.search("srresnet_x2 is no segmentation model|is no super-resolution model", output)

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 import reference_loop as plain
 import torch
-from accelerate.state import AcceleratorState
 from pydantic import ValidationError
 from reference_loop import Noise, distance, recipe_with, reference, trained
 
@@ -62,13 +61,8 @@ def little_garbage() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def on_the_cpu(own_registry: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """With the toy net registered, and where a GPU could round otherwise, without it."""
+def with_the_toy_net(own_registry: None, on_the_cpu: None) -> None:
     plain.register()
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    AcceleratorState._reset_state(True)
-    yield
-    AcceleratorState._reset_state(True)
 
 
 def label(options: dict[str, Any]) -> str:

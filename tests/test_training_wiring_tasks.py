@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 import tiny_seg
 import tiny_sr
 import torch
-from accelerate.state import AcceleratorState
 from generated_cars import generate_cars
 from PIL import Image
 from test_training_wiring import little_garbage  # noqa: F401
@@ -39,12 +37,7 @@ Batch = tuple[Tensor, Tensor]
 CALM = {"rotation": 0.0, "flip": False, "lighting": 0.0}
 
 
-@pytest.fixture(autouse=True)
-def on_the_cpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    AcceleratorState._reset_state(True)
-    yield
-    AcceleratorState._reset_state(True)
+pytestmark = pytest.mark.usefixtures("on_the_cpu")
 
 
 @pytest.fixture(scope="module")
