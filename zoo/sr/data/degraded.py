@@ -15,8 +15,6 @@ from zoo.sr.data.pairs import Pair, PairedPatches
 # (image [H, W, 3] uint8, scale, generator) -> degraded image [H / scale, W / scale, 3] uint8
 RandomDegradation = Callable[[NDArray[np.uint8], int, np.random.Generator], NDArray[np.uint8]]
 
-_MARGIN = 8  # input pixels around a patch: what lies at its border has neighbours, too
-
 
 class DegradedPatches(PairedPatches):
     """Random patches of photographs; `degrade` makes the input of each from the photograph.
@@ -29,6 +27,8 @@ class DegradedPatches(PairedPatches):
         DataError: `pairs` is empty.
     """
 
+    margin = 8  # what lies at a patch's border is degraded with its neighbours
+
     def __init__(
         self,
         pairs: Sequence[Pair],
@@ -40,10 +40,6 @@ class DegradedPatches(PairedPatches):
         super().__init__(pairs, scale=scale, device=device)
         self.degrade = degrade
 
-    def check_patch(self, patch: int) -> None:
-        """Raises DataError, with the file's name, if an input is smaller than patch and margin."""
-        super().check_patch(patch + 2 * _MARGIN)
-
     def batch(
         self, size: int, patch: int, generator: torch.Generator, *, candidates: int = 1
     ) -> tuple[Tensor, Tensor]:
@@ -52,10 +48,10 @@ class DegradedPatches(PairedPatches):
         A patch lies anywhere in the larger one that is degraded, so that the blocks of a JPEG begin
         at any of its pixels.
         """
-        _, targets = super().batch(size, patch + 2 * _MARGIN, generator, candidates=candidates)
+        _, targets = super().batch(size, patch + 2 * self.margin, generator, candidates=candidates)
         draw = {"generator": generator, "device": generator.device}
         seeds = torch.randint(2**62, (size,), **draw).tolist()  # type: ignore[call-overload]
-        corners = torch.randint(2 * _MARGIN + 1, (size, 2), **draw).tolist()  # type: ignore[call-overload]
+        corners = torch.randint(2 * self.margin + 1, (size, 2), **draw).tolist()  # type: ignore[call-overload]
         images = (255 * targets[:, :3]).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         with ThreadPoolExecutor() as pool:  # the codecs run without Python's lock
             inputs = list(pool.map(self._degraded, images, seeds))

@@ -84,6 +84,8 @@ class PairedPatches:
         DataError: `pairs` is empty.
     """
 
+    margin = 0  # input pixels that are cut around a patch
+
     def __init__(
         self, pairs: Sequence[Pair], *, scale: int, device: torch.device | str = "cpu"
     ) -> None:
@@ -103,13 +105,17 @@ class PairedPatches:
         return torch.from_numpy(flat).to(self.device)  # [pixels, channels]
 
     def check_patch(self, patch: int) -> None:
-        """Raises DataError, with the file's name, if an input is smaller than the patch."""
-        smallest = int(self.sizes.min())
+        """Raises DataError, with the file's name, if an input is smaller than the patch with its
+        margin.
+        """
+        around = 2 * self.margin
+        extra = f" and {self.margin} around it" if around else ""
+        largest = int(self.sizes.min()) - around
         for name, (height, width) in zip(self.names, self.sizes.tolist(), strict=True):
-            if min(height, width) < patch:
+            if min(height, width) < patch + around:
                 raise DataError(
                     f"{name} is {width}×{height} at the network's input, smaller than the patch of"
-                    f" {patch} pixels: leave it out, or set patch to {smallest} at most."
+                    f" {patch} pixels{extra}: leave it out, or set patch to {largest} at most."
                 )
 
     @cached_property
