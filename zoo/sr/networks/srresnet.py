@@ -200,9 +200,9 @@ SRRESNET_X4_PSNR = register_weights(
     Weights(
         name="srresnet_x4.psnr",
         file="srresnet_x4.psnr.safetensors",
-        sha256="9a20f9e4f8d4760d037e2875681c8105b05f2ee57acb05d00528b8623c762c8e",
+        sha256="961001f2b22fa1f84a647098ce21fbf2cd6ba2073809898080190dba02ef3d2f",
         size=3_041_718,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4.yaml", version=3),
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4_wide.yaml", version=4),
     ),
     default=True,
 )
