@@ -1,6 +1,6 @@
 """Publishing: a run's weights into the package, results into the pages that quote them.
 
-    python benchmarks/publish.py run runs/srresnet_x2 srresnet_x2.psnr --data DIR
+    python benchmarks/publish.py run runs/NAME srresnet_x2.psnr --recipe RECIPE --data DIR
     python benchmarks/publish.py weights runs/srresnet_x2 srresnet_x2.psnr
     python benchmarks/publish.py pages
 

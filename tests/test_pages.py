@@ -74,7 +74,7 @@ def test_recipes_lead_from_random_weights_to_every_file(name: str) -> None:
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64])
 def test_a_card_names_no_start_that_nobody_has(sha256: str | None) -> None:
-    recipe = "benchmarks/recipes/srresnet_x4.yaml"
+    recipe = "benchmarks/recipes/srresnet_x2_photo.yaml"
     assert card.beginning(recipe, sha256) == "It starts from `srresnet_x2.psnr` of that time."
     known = zoo.get_weights("srresnet_x2.psnr").sha256
     assert card.beginning(recipe, known) == "It starts from `srresnet_x2.psnr`."
