@@ -2,3 +2,4 @@
 
 from zoo.sr.networks import lesson as lesson
 from zoo.sr.networks import srresnet as srresnet
+from zoo.sr.networks import srresnet_weights as srresnet_weights

@@ -15,8 +15,7 @@ from torch import Tensor, nn
 from zoo.layers.imagenet import IMAGENET_MEAN, IMAGENET_STD
 from zoo.layers.upsampling import Upsampler, UpsamplerKind
 from zoo.model import InputSpec, ZooModel, as_floats, check_images
-from zoo.registry import Weights, register_model, register_weights
-from zoo.sr.networks.photographs import VGG_LOSS, photograph_meta
+from zoo.registry import register_model
 
 
 class ResidualBlock(nn.Module):
@@ -153,29 +152,6 @@ def srresnet_x2(
     )
 
 
-SRRESNET_X2_PSNR = register_weights(
-    Weights(
-        name="srresnet_x2.psnr",
-        file="srresnet_x2.psnr.safetensors",
-        sha256="ec664599cf16d3296ee985fba999a569fa365a695c107fd1c4c94b853c13bc62",
-        size=2_746_110,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_wide.yaml", version=9),
-    ),
-    default=True,
-)
-SRRESNET_X2_PERCEPTUAL = register_weights(
-    Weights(
-        name="srresnet_x2.perceptual",
-        file="srresnet_x2.perceptual.safetensors",
-        sha256="c45202f96b67623b528b85beef1035e293fad8a7eb19842f9ce206806f6308e2",
-        size=2_746_110,
-        meta=photograph_meta(
-            recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml", loss=VGG_LOSS
-        ),
-    )
-)
-
-
 @register_model(task="super-resolution")
 def srresnet_x4(
     *,
@@ -194,26 +170,3 @@ def srresnet_x4(
         negative_slope=negative_slope,
         upsampler=upsampler,
     )
-
-
-SRRESNET_X4_PSNR = register_weights(
-    Weights(
-        name="srresnet_x4.psnr",
-        file="srresnet_x4.psnr.safetensors",
-        sha256="961001f2b22fa1f84a647098ce21fbf2cd6ba2073809898080190dba02ef3d2f",
-        size=3_041_718,
-        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4_wide.yaml", version=4),
-    ),
-    default=True,
-)
-SRRESNET_X4_PERCEPTUAL = register_weights(
-    Weights(
-        name="srresnet_x4.perceptual",
-        file="srresnet_x4.perceptual.safetensors",
-        sha256="c0ef84995138cf14576c15d32b659134144c82684e15e544e1ad83b24401195c",
-        size=3_041_718,
-        meta=photograph_meta(
-            recipe="benchmarks/recipes/srresnet_x4_perceptual.yaml", version=2, loss=VGG_LOSS
-        ),
-    )
-)

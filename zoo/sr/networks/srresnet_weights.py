@@ -1,0 +1,99 @@
+"""The weights of `SRResNet`, and what they share: training data and licences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zoo.registry import Weights, WeightsMeta, register_weights
+
+SHAPE = {"res_scale": 1.0, "negative_slope": 0.1}  # options that all of these fix
+
+CLEAN = "enlarging clean photographs."
+CLEAN_LIMITS = (
+    "It knows photographs shrunk by bicubic interpolation alone: JPEG artefacts, noise and blur are"
+    " enlarged, not removed."
+)
+LIKELY_LIMITS = CLEAN_LIMITS + " The fine detail that it adds is likely, not true: no evidence."
+VGG_LOSS = " The feature loss looked through Oxford's VGG19, trained on ImageNet."
+
+
+def photograph_meta(
+    *,
+    recipe: str,
+    version: int = 1,
+    use: str = CLEAN,
+    limits: str = CLEAN_LIMITS,
+    loss: str = "",
+    options: Mapping[str, Any] = SHAPE,
+) -> WeightsMeta:
+    """Returns the metadata of weights trained on the photographs in the model card.
+
+    loss: a sentence about the loss's network, appended to the training data.
+    """
+    return WeightsMeta(
+        version=version,
+        use=use,
+        limits=limits,
+        license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",
+        training_data=(
+            "644 of 668 photographs, the other 24 set aside: BSDS500 train and test (399), CID22 "
+            "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)."
+            + loss
+        ),
+        training_data_terms=(
+            "BSDS500: non-commercial research and education; CID22: CC BY-SA 4.0; gb82 and Budgie: "
+            "CC0; CLIC, deepin and Pop!_OS: Unsplash licence or public domain."
+        ),
+        recipe=recipe,
+        options=options,
+    )
+
+
+SRRESNET_X2_PSNR = register_weights(
+    Weights(
+        name="srresnet_x2.psnr",
+        file="srresnet_x2.psnr.safetensors",
+        sha256="ec664599cf16d3296ee985fba999a569fa365a695c107fd1c4c94b853c13bc62",
+        size=2_746_110,
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_wide.yaml", version=9),
+    ),
+    default=True,
+)
+SRRESNET_X2_PERCEPTUAL = register_weights(
+    Weights(
+        name="srresnet_x2.perceptual",
+        file="srresnet_x2.perceptual.safetensors",
+        sha256="c45202f96b67623b528b85beef1035e293fad8a7eb19842f9ce206806f6308e2",
+        size=2_746_110,
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml",
+            limits=LIKELY_LIMITS,
+            loss=VGG_LOSS,
+        ),
+    )
+)
+SRRESNET_X4_PSNR = register_weights(
+    Weights(
+        name="srresnet_x4.psnr",
+        file="srresnet_x4.psnr.safetensors",
+        sha256="961001f2b22fa1f84a647098ce21fbf2cd6ba2073809898080190dba02ef3d2f",
+        size=3_041_718,
+        meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x4_wide.yaml", version=4),
+    ),
+    default=True,
+)
+SRRESNET_X4_PERCEPTUAL = register_weights(
+    Weights(
+        name="srresnet_x4.perceptual",
+        file="srresnet_x4.perceptual.safetensors",
+        sha256="c0ef84995138cf14576c15d32b659134144c82684e15e544e1ad83b24401195c",
+        size=3_041_718,
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x4_perceptual.yaml",
+            version=2,
+            limits=LIKELY_LIMITS,
+            loss=VGG_LOSS,
+        ),
+    )
+)
