@@ -1,4 +1,4 @@
-"""The model card and the README's figures, as text, from the registry and the result files."""
+"""The model card, as text, from the registry and the result files."""
 
 from __future__ import annotations
 
@@ -7,73 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from common import RESULTS, scored
+from common import scored
+from tables import DEGRADED_SET, degraded, result
 
 from zoo.registry import Weights, get_model, get_weights, list_models, list_weights
 from zoo.seg.measure.evaluate import METRICS
 from zoo.train.chain import is_recipe
 
 ROOT = Path(__file__).parents[1]
-SR_SETS = ("Set5", "Set14", "B100")
-
-# The lesson's validation figures by network and size: accuracy, Dice. Its Dice pools the pixels of
-# a batch; its accuracy counts a pixel as car if the logit (not the probability) exceeds 0.5.
-LESSON: dict[tuple[str, int], tuple[float, float | None]] = {
-    ("simple_up34", 128): (0.99173, None),
-    ("simple_up34", 512): (0.99639, None),
-    ("simple_up34", 1024): (0.99817, None),
-    ("unet34", 128): (0.99361, 0.98520),
-    ("unet34", 512): (0.99744, 0.99412),
-    ("unet34", 1024): (0.99829, 0.99599),
-}
-
-LESSON_CARS = "e2f0c261d7a5f854"  # `fingerprint` of its 63 validation cars
-
-
-def result(name: str, folder: Path = RESULTS) -> dict[str, Any]:
-    """Reads a result that a benchmark wrote."""
-    content: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
-    return content
-
-
-def shipped(task: str | None = None) -> list[str]:
-    """The names of all registered weights, or of those for a task."""
-    return [name for model in list_models(task=task) for name in list_weights(model)]
-
-
-def readme_super_resolution(folder: Path) -> str:
-    """README table: PSNR of bicubic and of all weights on the benchmark sets."""
-    lines = [
-        f"| Y-PSNR (dB) | parameters | {' | '.join(SR_SETS)} |",
-        f"|---|---|{'---|' * len(SR_SETS)}",
-    ]
-    for scale in (2, 4):
-        names = [n for n in shipped("super-resolution") if result(n, folder)["scale"] == scale]
-        for name in [f"bicubic_x{scale}", *names]:
-            row = result(name, folder)
-            size = f"{row['parameters'] / 1e6:.2f} M" if "parameters" in row else "–"
-            figures = " | ".join(f"{row['sets'][title]['psnr_y']:.2f}" for title in SR_SETS)
-            lines.append(f"| `{name}` | {size} | {figures} |")
-    return "\n".join(lines)
-
-
-def readme_segmentation(folder: Path) -> str:
-    """README table: all weights on the lesson's 63 validation cars, and the lesson's figures."""
-    lines = ["| 63 cars | pixels | parameters | accuracy | Dice, pooled |", "|---|---|---|---|---|"]
-    sizes = set()
-    for name in shipped("segmentation"):
-        row = result(name, folder)
-        size, figures = row["size"], row["sets"]["validation"]
-        sizes.add(size)
-        accuracy, dice = figures[f"accuracy@{size}"], figures[f"dice_pooled@{size}"]
-        cost = f"{row['parameters'] / 1e6:.2f} M"
-        lines.append(f"| `{name}` | {size} | {cost} | {accuracy:.5f} | {dice:.5f} |")
-    for (net, size), (accuracy, pooled) in LESSON.items():
-        if size in sizes:
-            shown = "–" if pooled is None else f"{pooled:.5f}"
-            lines.append(f"| the lesson's {net} | {size} | | {accuracy:.5f} | {shown} |")
-    return "\n".join(lines) if sizes else "No weights for segmentation yet."
-
 
 HEAD = """# Model card
 
@@ -89,6 +30,7 @@ choice. `--sets FOLDER` measures on any other set.
 |---|---|
 | PSNR-Y, SSIM-Y | Closeness to the original on luma. Higher is better. |
 | luma rounded | PSNR-Y on luma rounded to whole levels, as older tables have it. |
+| distance in ResNet50 | Difference of feature maps, nearer to what the eye sees. Lower is better. |
 | bicubic PSNR-Y | The same images enlarged by bicubic interpolation. |
 | accuracy | Share of pixels with the right class. |
 | dice_pooled | Dice coefficient of all pixels of the set together. |
@@ -113,6 +55,8 @@ def section(name: str, folder: Path) -> str:
     meta, machine = declared.meta, measured["environment"]
     enlarges = measured["task"] == "super-resolution"
     cost, table = (enlargement if enlarges else masks)(measured, folder)
+    if rows := degraded(name, folder):
+        table += "\n\n" + restored(name, rows, measured["scale"], folder)
     low, high = meta.input_range
     return f"""### {name}
 
@@ -202,19 +146,39 @@ def score(metric: str, value: float) -> str:
 
 def enlargement(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
     """Cost and table of figures of super-resolution weights, with bicubic for comparison."""
-    bicubic = result(f"bicubic_x{measured['scale']}", folder)["sets"]
+    scale = measured["scale"]
+    bicubic = result(f"bicubic_x{scale}", folder)["sets"] if scale > 1 else {}
     lines = [
         "| set | images | PSNR-Y (dB) | luma rounded | SSIM-Y | bicubic PSNR-Y (dB) | s / image |",
         "|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {title} | {len(row['images'])} | {row['psnr_y']:.2f} |"
-        f" {row['psnr_y_rounded']:.2f} | {row['ssim_y']:.4f} |"
-        f" {bicubic[title]['psnr_y']:.2f} | {row['seconds']:.2f} |"
-        for title, row in measured["sets"].items()
-    ]
+    for title, row in measured["sets"].items():
+        beside = f"{bicubic[title]['psnr_y']:.2f}" if bicubic else "–"
+        lines.append(
+            f"| {title} | {len(row['images'])} | {row['psnr_y']:.2f} | {row['psnr_y_rounded']:.2f}"
+            f" | {row['ssim_y']:.4f} | {beside} | {row['seconds']:.2f} |"
+        )
     billions = measured["multiply_adds_720p"] / 1e9
     return f"{billions:.1f} billion multiply-adds for a result of 1280×720 pixels", "\n".join(lines)
+
+
+def restored(architecture: str, rows: dict[str, dict[str, float]], scale: int, folder: Path) -> str:
+    """Table of figures on degraded images, with bicubic and the default weights for comparison."""
+    others = {"bicubic": degraded(f"bicubic_x{scale}", folder)}
+    if default := degraded(f"{architecture}.psnr", folder):
+        others[f"`{architecture}.psnr`"] = default
+    lines = [
+        f"| {DEGRADED_SET}, degraded | PSNR-Y (dB) | SSIM-Y | distance in ResNet50"
+        f" | {' | '.join(f'{name} PSNR-Y (dB)' for name in others)} |",
+        f"|---|---|---|---|{'---|' * len(others)}",
+    ]
+    for kind, row in rows.items():
+        beside = " | ".join(f"{other[kind]['psnr_y']:.2f}" for other in others.values())
+        lines.append(
+            f"| {kind} | {row['psnr_y']:.2f} | {row['ssim_y']:.4f}"
+            f" | {row['distance_resnet50']:.4f} | {beside} |"
+        )
+    return "\n".join(lines)
 
 
 def masks(measured: dict[str, Any], folder: Path) -> tuple[str, str]:

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from card import LESSON, LESSON_CARS
 from common import (
     RESULTS,
     Dirty,
@@ -33,6 +32,7 @@ from generated_cars import generate_cars
 from outlines import extremes
 from rich import print
 from rich.table import Table
+from tables import LESSON, LESSON_CARS
 
 from zoo.commands.train import (
     Cache,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from card import SR_SETS, result
+from tables import SR_SETS, result
 
 from zoo.registry import get_weights
 

@@ -2,10 +2,12 @@
 
     python benchmarks/publish.py run runs/NAME srresnet_x2.psnr --recipe RECIPE --data DIR
     python benchmarks/publish.py weights runs/srresnet_x2 srresnet_x2.psnr
+    python benchmarks/publish.py measure srresnet_x2.psnr --data DIR
     python benchmarks/publish.py pages
 
 `run` does all: weights, their declaration, a commit of these, all measurements, gallery, pages.
-`weights` writes the fp16 file into the package and the training curve beside the results. `pages`
+`weights` writes the fp16 file into the package and the training curve beside the results. `measure`
+runs all that depends on weights, the pages last. `pages`
 writes zoo/pretrained/index.json, MODEL_CARD.md, the figures in README.md and the findings in
 docs/lesson.md. A test fails while one of them differs from what this script would write.
 """
@@ -21,14 +23,17 @@ from typing import Annotated, Any
 
 import torch
 import typer
-from card import model_card, readme_segmentation, readme_super_resolution, result, shipped
-from common import RESULTS, check_results, scored, start_sha256
+from card import model_card
+from common import RESULTS, check_results, start_sha256
+from curves import plot_curve
 from declare import declared, declaring
 from findings import findings
 from mean import mean_of
+from tables import degradations, result, segmentation, shipped, super_resolution
 
-from zoo.create import load_model
+from zoo.create import create_model, load_model
 from zoo.errors import OptionError, ZooError
+from zoo.inference.blending import CLEAN, TREATED
 from zoo.registry import PRETRAINED, get_model, get_weights
 from zoo.store.atomic import replacing
 from zoo.store.download import sha256_of
@@ -41,6 +46,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True)
 
 
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN")]
+DataFolder = Annotated[Path, typer.Option(help="What the benchmark of the weights' task takes.")]
+NativeFolder = Annotated[Path | None, typer.Option(help="Carvana at full size.")]
+Resnet50 = Annotated[str, typer.Option(help="*.safetensors file of ResNet50.")]
+Lite0 = Annotated[str, typer.Option(help="*.safetensors file of Lite0.")]
 Continues = Annotated[
     bool, typer.Option("--continues", help="The run began with the weights that it replaces.")
 ]
@@ -55,10 +64,10 @@ def run(
     folder: RunFolder,
     name: str,
     recipe: Annotated[Path, typer.Option(help="The run's recipe, in this repository.")],
-    data: Annotated[Path, typer.Option(help="What the benchmark of the weights' task takes.")],
-    native: Annotated[Path | None, typer.Option(help="Carvana at full size.")] = None,
-    resnet50: Annotated[str, typer.Option(help="*.safetensors file of ResNet50.")] = "default",
-    lite0: Annotated[str, typer.Option(help="*.safetensors file of Lite0.")] = "default",
+    data: DataFolder,
+    native: NativeFolder = None,
+    resnet50: Resnet50 = "default",
+    lite0: Lite0 = "default",
     continues: Continues = False,
     mean_with: MeanWith = None,
 ) -> None:
@@ -89,6 +98,19 @@ def run(
     curves = [RESULTS / f"{name}.history.json", ROOT / "docs" / "curves" / f"{name}.svg"]
     call("git", "-C", ROOT, "add", file, source, *curves)
     call("git", "-C", ROOT, "commit", "--quiet", "-m", f"Publish {name} as {folder.name} left it")
+    measure(name, data=data, native=native, resnet50=resnet50, lite0=lite0)
+
+
+@app.command()
+def measure(
+    name: str,
+    data: DataFolder,
+    native: NativeFolder = None,
+    resnet50: Resnet50 = "default",
+    lite0: Lite0 = "default",
+) -> None:
+    """Run all measurements that depend on weights, then write gallery and pages."""
+    check_results(RESULTS, dirty=False)
     networks = ["--resnet50", resnet50, "--lite0", lite0]
     for script in measurements(name, data, native, networks):
         call(sys.executable, *script)
@@ -98,20 +120,21 @@ def measurements(
     name: str, data: Path, native: Path | None, networks: list[str]
 ) -> list[list[str | Path]]:
     """The scripts, with arguments, whose results depend on weights, in order."""
-    here, model = ROOT / "benchmarks", get_weights(name).architecture
+    here, known = ROOT / "benchmarks", get_weights(name)
+    model = known.architecture
     if get_model(model).task == "segmentation":
         full: list[str | Path] = ["--native", native] if native else []
         scripts: list[list[str | Path]] = [
             [here / "carvana.py", "eval", name, "--data", data, *full]
         ]
     else:
-        scripts = [
-            [here / "super_resolution.py", "eval", name, "--data", data],
-            [here / "perceptual.py", model, "--data", data, *networks],
-            [here / "gallery.py"],
-        ]
-        if result("speed", RESULTS)["model"] == name:
-            scripts.append([here / "speed.py", model])
+        evaluation = [here / "super_resolution.py", "eval", name, "--data", data]
+        scripts = [evaluation]
+        if known.tag in (CLEAN, TREATED):
+            scripts.append([*evaluation, "--degrade", "all", *networks])
+        if create_model(name).scale != 1:
+            scripts.append([here / "perceptual.py", model, "--data", data, *networks])
+        scripts.append([here / "gallery.py"])
     return [*scripts, [here / "publish.py", "pages"]]
 
 
@@ -170,27 +193,6 @@ def write_json(file: Path, content: object) -> None:
         part.write_text(json.dumps(content, indent=1) + "\n")
 
 
-def plot_curve(history: list[dict[str, float]], file: Path) -> None:
-    """Plots the held-out score and the learning rate over the steps."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "zoo"  # the same curve makes the same file
-    from matplotlib import pyplot
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    figure, left = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
-    metric, rows = scored(history)
-    left.plot([row["step"] for row in rows], [row[metric] for row in rows], marker=".")
-    unit = " (dB)" if metric.startswith("psnr") else ""
-    left.set(xlabel="step", ylabel=f"held-out {metric}{unit}")
-    left.grid(alpha=0.3)
-    right = left.twinx()
-    right.plot([r["step"] for r in history], [r["lr"] for r in history], color="gray", alpha=0.4)
-    right.set(ylabel="learning rate")
-    figure.savefig(file, metadata={"Date": None})
-
-
 def index() -> dict[str, Any]:
     """Size, hash and metrics of all weights, for the index.json that ships in the package."""
     entries = {}
@@ -212,8 +214,12 @@ def written_pages() -> dict[Path, str]:
     """The pages that quote figures, with the current ones, by file."""
     readme, lesson = ROOT / "README.md", ROOT / "docs" / "lesson.md"
     text = readme.read_text()
-    text = between(text, "super-resolution", readme_super_resolution(RESULTS))
-    text = between(text, "segmentation", readme_segmentation(RESULTS))
+    for title, table in (
+        ("super-resolution", super_resolution),
+        ("degradations", degradations),
+        ("segmentation", segmentation),
+    ):
+        text = between(text, title, table(RESULTS))
     return {
         readme: text,
         lesson: between(lesson.read_text(), "findings", findings(RESULTS)),

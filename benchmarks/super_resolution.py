@@ -13,7 +13,6 @@ import math
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,9 +23,6 @@ from common import (
     Dirty,
     Smoke,
     check_results,
-    cost,
-    open_model,
-    start_sha256,
     write_result,
 )
 from environment import environment
@@ -34,6 +30,7 @@ from feature_distance import networks
 from PIL import Image
 from rich import print
 from rich.table import Table
+from subjects import Subject, subjects
 
 from zoo.commands.train import (
     FeatureWeights,
@@ -47,8 +44,6 @@ from zoo.commands.train import (
     TimeLimit,
 )
 from zoo.errors import OptionError, ZooError, did_you_mean
-from zoo.predict import upscale
-from zoo.sr.data.imresize import bicubic_upscale
 from zoo.sr.data.pairs import Degradation
 from zoo.sr.degradations.named import NAMED
 from zoo.sr.measure.evaluate import PROTOCOL, SETS, Distance, evaluate, find_set, told_apart
@@ -109,13 +104,18 @@ def generated_photographs(folder: Path) -> Path:
 @app.command("eval", context_settings={"allow_extra_args": True})
 def evaluate_model(
     context: typer.Context,
-    model: Annotated[str, typer.Argument(help="A model, model.tag, saved folder or 'bicubic'.")],
+    model: Annotated[
+        str, typer.Argument(help="A model, model.tag, model.auto, saved folder or 'bicubic'.")
+    ],
     data: Annotated[Path, typer.Option(help="Folder that holds the benchmark sets.")],
     sets: Annotated[list[str], typer.Option(help="Sets, by name or folder.")] = list(SETS),  # noqa: B006
     scale: Annotated[
         int | None, typer.Option(help="Of bicubic, else 2 and 4; a model knows its own.")
     ] = None,
     weights: Annotated[str | None, typer.Option(help="A tag or a *.safetensors file.")] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Between the weights psnr (0) and photo (1).")
+    ] = None,
     degrade: Annotated[
         list[str] | None, typer.Option(help="Degrade the inputs; can be given again, or 'all'.")
     ] = None,
@@ -138,16 +138,8 @@ def evaluate_model(
         raise OptionError("Distances need both --resnet50 and --lite0.")
     distances = networks(resnet50, lite0) if resnet50 and lite0 else {}
     degradations = named(degrade or [])
-    for at in (2, 4) if model == "bicubic" and scale is None else (scale,):
-        result = measure(
-            model,
-            data,
-            sets,
-            scale=at,
-            weights=weights,
-            degradations=degradations,
-            distances=distances,
-        )
+    for measured in subjects(model, scale=scale, weights=weights, strength=strength):
+        result = measure(measured, data, sets, degradations=degradations, distances=distances)
         write_result(result, out, dirty=dirty)
         print(table(result))
 
@@ -166,36 +158,17 @@ def named(names: Sequence[str]) -> dict[str, Degradation]:
 
 
 def measure(
-    model: str,
+    measured: Subject,
     data: Path,
     sets: list[str],
     *,
-    scale: int | None,
-    weights: str | None,
     degradations: Mapping[str, Degradation],
     distances: Mapping[str, Distance],
 ) -> dict[str, Any]:
-    """Measures one model on benchmark sets; the result is ready for JSON.
+    """Measures on benchmark sets; the result is ready for JSON.
 
     Without degradations it has the figures as "sets"; otherwise as "degraded", by degradation.
     """
-    if model == "bicubic" and scale is not None:
-        name, enlarge = f"bicubic_x{scale}", partial(bicubic_upscale, scale=scale)
-        facts: dict[str, Any] = {"weights_sha256": None, "start_sha256": None}
-    else:
-        name, sha256, net = open_model(model, weights)
-        if not hasattr(net, "scale"):
-            raise OptionError(f"{name} is no super-resolution model: it has no scale.")
-        if scale not in (None, net.scale):
-            raise OptionError(f"{name} enlarges by {net.scale}, not by {scale}.")
-        scale = net.scale
-        enlarge = partial(upscale, model=net, precision="fp32", tile=None, device="auto")
-        height, width = 720 // scale, 1280 // scale  # a result of 1280×720, as in the literature
-        facts = {
-            **cost(net, height, width, label="720p"),
-            "weights_sha256": sha256,
-            "start_sha256": start_sha256(model if Path(model).is_dir() else name),
-        }
     full = [title.strip("/").replace("/", "_") for title in sets]
     names = told_apart([Path(title).name for title in sets], full)
     suffix = "degraded" if degradations.keys() == NAMED.keys() else "_".join(degradations)
@@ -203,29 +176,37 @@ def measure(
     def figures(degrade: Degradation | None) -> dict[str, Any]:
         return {
             shown: evaluate(
-                enlarge, find_set(data, title), scale=scale, degrade=degrade, distances=distances
+                measured.enlarge,
+                find_set(data, title),
+                scale=measured.scale,
+                degrade=degrade,
+                distances=distances,
             )
             for shown, title in zip(names, sets, strict=True)
         }
 
-    measured: dict[str, Any]
+    rows: dict[str, Any]
     if degradations:
-        measured = {
+        rows = {
             "degraded": {
                 title: {"degradation": inspect.getdoc(degrade), "sets": figures(degrade)}
                 for title, degrade in degradations.items()
             }
         }
     else:
-        measured = {"sets": figures(None)}
-    parts = [name, *([] if set(sets) == set(SETS) else names), *([suffix] if suffix else [])]
+        rows = {"sets": figures(None)}
+    parts = [
+        measured.name,
+        *([] if set(sets) == set(SETS) else names),
+        *([suffix] if suffix else []),
+    ]
     return {
         "model": "_".join(parts),
         "task": "super-resolution",
-        "scale": scale,
+        "scale": measured.scale,
         "protocol": PROTOCOL,
-        **facts,
-        **measured,
+        **measured.facts,
+        **rows,
         "environment": environment(),
     }
 

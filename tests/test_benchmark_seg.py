@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from card import LESSON_CARS
 from cars import write_mask, write_photo
 from carvana import app, table
 from generated_cars import generate_cars
 from PIL import Image
+from tables import LESSON_CARS
 from typer.testing import CliRunner, Result
 
 import zoo

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +17,7 @@ import losses
 import perceptual
 import publish
 import pytest
-import speed
+import speed.__main__
 import stability
 import super_resolution
 import torch
@@ -35,7 +34,7 @@ from zoo.store.state_dict import read_weights
 
 FILES = (
     "zoo/model.py",
-    "benchmarks/speed.py",
+    "benchmarks/gallery.py",
     "benchmarks/recipes/a.yaml",
     "pyproject.toml",
     "benchmarks/results/a.json",
@@ -56,7 +55,7 @@ def git(folder: Path, *arguments: str) -> None:
     [
         (None, False),
         ("zoo/model.py", True),
-        ("benchmarks/speed.py", True),
+        ("benchmarks/gallery.py", True),
         ("benchmarks/recipes/a.yaml", True),
         ("pyproject.toml", True),
         ("benchmarks/results/a.json", False),  # one measurement after another
@@ -111,7 +110,7 @@ SCRIPTS = {
     "upsampling": (upsampling.main, ["--data", "none"]),
     "perceptual": (perceptual.main, ["srresnet_x2", "--data", "none"]),
     "encoders": (encoders.main, []),
-    "speed": (speed.benchmark, []),
+    "speed": (speed.__main__.main, ["start"]),
 }
 
 
@@ -126,8 +125,7 @@ def test_every_script_refuses_before_it_measures(
         app.command()(main)
     (tmp_path / "file").touch()
     below = tmp_path / "file" / "below"
-    out = below / "speed.json" if name == "speed" else below
-    outcome = CliRunner().invoke(app, [*arguments, "--out", str(out)])
+    outcome = CliRunner().invoke(app, [*arguments, "--out", str(below)])
     assert isinstance(outcome.exception, TrainingError)
     assert "is a file" in str(outcome.exception)
     monkeypatch.setattr(common, "commit", lambda: "0" * 40 + "-dirty")
@@ -245,7 +243,14 @@ def test_what_is_declared_nowhere_is_told() -> None:
 @pytest.mark.parametrize(
     ("name", "scripts"),
     [
-        ("srresnet_x2.psnr", ["super_resolution.py eval", "perceptual.py", "gallery.py"]),
+        (
+            "srresnet_x2.psnr",
+            ["super_resolution.py eval", "--degrade all", "perceptual.py", "gallery.py"],
+        ),
+        (
+            "srresnet_x2.perceptual",
+            ["super_resolution.py eval", "perceptual.py", "gallery.py"],
+        ),
         ("unet34.carvana", ["carvana.py eval"]),
     ],
 )
@@ -259,7 +264,6 @@ def test_a_run_is_published_in_order(
     copy.write_text(source.read_text())
     for place in ("results", "pretrained"):
         (tmp_path / place).mkdir()
-    shutil.copy(publish.RESULTS / "speed.json", tmp_path / "results")
     monkeypatch.setattr(publish, "ROOT", tmp_path)
     monkeypatch.setattr(publish, "RESULTS", tmp_path / "results")
     monkeypatch.setattr(publish, "PRETRAINED", tmp_path / "pretrained")
@@ -275,8 +279,7 @@ def test_a_run_is_published_in_order(
     assert f"git -C {tmp_path} add " in called[0]
     assert str(copy) in called[0]
     assert f"Publish {name}" in called[1]
-    measured = [words for words in called[2:] if "speed.py" not in words]
-    for script, words in zip([*scripts, "publish.py pages"], measured, strict=True):
+    for script, words in zip([*scripts, "publish.py pages"], called[2:], strict=True):
         assert script in words
     published = copy.read_text()
     file = tmp_path / "pretrained" / f"{name}.safetensors"

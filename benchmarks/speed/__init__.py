@@ -1,0 +1,5 @@
+"""Speed, start and memory, side by side with other packages. Run by `python benchmarks/speed`."""
+
+from typing import Literal
+
+Part = Literal["super-resolution", "fast", "segmentation", "start", "folder", "memory"]
