@@ -14,9 +14,9 @@ from PIL import Image
 from tiny_sr import TINY
 
 import zoo
+from zoo.ahead import ahead
 from zoo.errors import RecipeError
 from zoo.sr.degradations.compression import jpeg
-from zoo.train.ahead import ahead
 from zoo.train.checkpoints import load_checkpoint
 from zoo.train.loop import Trainer
 from zoo.train.sr_recipe import SRRecipe

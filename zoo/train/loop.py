@@ -16,10 +16,10 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from zoo.ahead import ahead
 from zoo.errors import TrainingError
 from zoo.store.atomic import replacing
 from zoo.store.folder import save_model
-from zoo.train.ahead import ahead
 from zoo.train.averaging import average
 from zoo.train.checkpoints import (
     CHECKPOINT,
