@@ -29,6 +29,8 @@ from curves import plot_curve
 from declare import declared, declaring
 from findings import findings
 from mean import mean_of
+from speed.page import draw, page
+from speed.page import results as speeds
 from tables import degradations, result, segmentation, shipped, super_resolution
 
 from zoo.create import create_model, load_model
@@ -186,6 +188,8 @@ def pages() -> None:
     for file, text in written_pages().items():
         with replacing(file) as part:
             part.write_text(text)
+    if speeds(RESULTS):
+        draw(RESULTS, ROOT / "docs" / "speed.svg")
 
 
 def write_json(file: Path, content: object) -> None:
@@ -220,7 +224,9 @@ def written_pages() -> dict[Path, str]:
         ("segmentation", segmentation),
     ):
         text = between(text, title, table(RESULTS))
+    measured = {ROOT / "docs" / "speed.md": page(RESULTS)} if speeds(RESULTS) else {}
     return {
+        **measured,
         readme: text,
         lesson: between(lesson.read_text(), "findings", findings(RESULTS)),
         ROOT / "MODEL_CARD.md": model_card(RESULTS),

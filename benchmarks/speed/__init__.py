@@ -2,4 +2,4 @@
 
 from typing import Literal
 
-Part = Literal["super-resolution", "fast", "segmentation", "start", "folder", "memory"]
+Part = Literal["super-resolution", "fast", "segmentation", "training", "start", "folder", "memory"]

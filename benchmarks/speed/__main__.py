@@ -66,13 +66,15 @@ def measure(part: str, *, photographs: int) -> tuple[list[dict[str, Any]], dict[
         return processes.folder(photographs=photographs), {}
     if part == "memory":
         return processes.memory(), {}
-    from speed import segmentation, super_resolution  # which need the peers
+    from speed import segmentation, super_resolution, training  # which need the peers
     from speed.timing import matmul_peak
 
     peak = matmul_peak(pick_precision("auto", pick_device("cpu")))
     beside = {"peak_operations_per_second": peak, "peers": {name: version(name) for name in PEERS}}
     if part == "fast":
         return super_resolution.measure_fast(), beside
+    if part == "training":
+        return training.measure(), beside
     module = {"super-resolution": super_resolution, "segmentation": segmentation}[part]
     return module.measure(peak), beside
 

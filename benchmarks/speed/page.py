@@ -11,9 +11,9 @@ from speed import Part
 
 HEAD = """# Speed
 
-`python benchmarks/speed` measures all of this; `benchmarks/publish.py` writes this page. All ways \
-of doing one job run in turns inside one process. A ratio is the other's time by ours: above 1 \
-ours is faster. It is the median over the turns, with the lowest and the highest turn behind it.
+`python benchmarks/speed` measures all of this, and `benchmarks/publish.py` writes this page. All \
+ways of doing one job run in turns inside one process. A ratio is the other's time by ours. Above \
+1 ours is faster. It is the median over the turns; the lowest and the highest turn are the spread.
 
 - *Defaults* is another package as it comes, in fp32.
 - *Tuned by hand* is the same network with channels_last and bf16 set by hand.
@@ -23,6 +23,7 @@ TITLES: dict[str, str] = {
     "super-resolution": "Super-resolution",
     "fast": "The fast weights",
     "segmentation": "Segmentation",
+    "training": "Training",
     "start": "Start",
     "folder": "A folder",
     "memory": "Memory",
@@ -37,7 +38,7 @@ def results(folder: Path) -> dict[str, dict[str, Any]]:
 
 def page(folder: Path) -> str:
     """The text of docs/speed.md."""
-    parts = [HEAD]
+    parts = [HEAD, "![Ratios of what users call](speed.svg)"]
     for part, measured in results(folder).items():
         rows = measured["rows"]
         ratios = [row for row in rows if "ratio" in row]

@@ -1,0 +1,75 @@
+"""The speed benchmark: what its ratios mean, and the page made of them."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from speed import page, processes, training
+from speed.timing import beside, in_turns, matmul_peak
+
+from zoo.create import create_model
+
+ENVIRONMENT = {"threads": 2, "cpu": "a processor", "libraries": {"torch": "2.8"}}
+
+
+def row(**changes: object) -> dict[str, object]:
+    (made,) = beside("a job", ["zoo.upscale"], {"zoo.upscale": [1, 2], "other": [3, 3]})
+    return {**made, **changes}
+
+
+def test_a_ratio_is_the_others_time_by_ours() -> None:
+    made = row()
+    assert (made["lowest"], made["ratio"], made["highest"]) == (1.5, 2.25, 3)
+    assert (made["seconds_ours"], made["seconds_other"]) == (1.5, 3)
+    (shared,) = beside("a", ["b"], {"b": [2.0], "c": [2.0]}, multiply_adds=100, peak=200)
+    assert shared["peak_share"] == 0.5
+
+
+def test_turns_alternate_and_the_first_is_left_out() -> None:
+    order: list[str] = []
+    works = {name: partial(order.append, name) for name in "ab"}
+    seconds = in_turns(works, repeats=2)
+    assert order == list("ababab")
+    assert [len(each) for each in seconds.values()] == [2, 2]
+    assert matmul_peak(torch.float32, side=64, repeats=1) > 0
+
+
+def test_steps_of_training_are_timed() -> None:
+    net = create_model("srresnet_x2", depth=1, width=8)
+    job = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16), F.l1_loss
+    for steps in (training.zoo_steps, training.plain_steps):
+        assert len(steps(net, *job)) == training.STEPS - training.LEFT_OUT - 1
+
+
+def test_the_page_follows_the_results(tmp_path: Path) -> None:
+    assert page.results(tmp_path) == {}
+    start = {"case": "zoo --help", "seconds": 0.345}
+    for part, rows in (
+        ("super-resolution", [row(ratio=4.25, highest=5)]),
+        ("start", [row(ours="import zoo"), start]),
+        ("memory", [{"case": "25 megapixels", "peak_bytes": 3_000_000, "peak_by_result": 1.5}]),
+    ):
+        result = {"rows": rows, "date": "2026-01-02", "environment": ENVIRONMENT, "peers": {"a": 1}}
+        (tmp_path / f"speed_{part}.json").write_text(json.dumps(result))
+    text = page.page(tmp_path)
+    assert "| a job | zoo.upscale | other | **4.25** | 1.50–5.00 |" in text
+    assert "2026-01-02, 2 threads of a processor, torch 2.8. Beside a 1." in text
+    assert "| zoo --help | 0.345 |" in text
+    assert "| 25 megapixels | 3 MB | 1.5 |" in text
+    page.draw(tmp_path, tmp_path / "speed.svg")
+    assert "zoo.upscale beside other" in (tmp_path / "speed.svg").read_text()
+
+
+@pytest.mark.slow
+def test_whole_processes_are_measured(tiny_upscaler: Path) -> None:
+    (memory,) = processes.memory(megapixels=(1,), model=str(tiny_upscaler))
+    assert 5e7 < memory["peak_bytes"] < 2e9
+    (folder,) = processes.folder(photographs=2, model=str(tiny_upscaler))
+    assert folder["whole_by_network_alone"] > 1
+    imports = [made for made in processes.start(repeats=1) if made["case"] == "import"]
+    assert [made["ours"] for made in imports] == ["import zoo", "zoo.load_model"]
