@@ -9,12 +9,18 @@ from zoo.registry import Weights, WeightsMeta, register_weights
 
 SHAPE = {"res_scale": 1.0, "negative_slope": 0.1}  # options that all of these fix
 
-CLEAN = "enlarging clean photographs."
+CLEAN_USE = "enlarging clean photographs."
 CLEAN_LIMITS = (
     "It knows photographs shrunk by bicubic interpolation alone: JPEG artefacts, noise and blur are"
     " enlarged, not removed."
 )
 LIKELY_LIMITS = CLEAN_LIMITS + " The fine detail that it adds is likely, not true: no evidence."
+TREATED_USE = "enlarging photographs as people have them: JPEGs, noisy ones, slightly soft ones."
+TREATED_LIMITS = (
+    "It removes noise up to a standard deviation of about 25 levels, traces of JPEG from quality 30"
+    " on and a little blur. Fine texture that looks like noise goes with them. It keeps a little"
+    " less of a clean photograph than the weights for those."
+)
 VGG_LOSS = " The feature loss looked through Oxford's VGG19, trained on ImageNet."
 
 
@@ -22,7 +28,7 @@ def photograph_meta(
     *,
     recipe: str,
     version: int = 1,
-    use: str = CLEAN,
+    use: str = CLEAN_USE,
     limits: str = CLEAN_LIMITS,
     loss: str = "",
     options: Mapping[str, Any] = SHAPE,
@@ -70,6 +76,19 @@ SRRESNET_X2_PERCEPTUAL = register_weights(
             recipe="benchmarks/recipes/srresnet_x2_perceptual.yaml",
             limits=LIKELY_LIMITS,
             loss=VGG_LOSS,
+        ),
+    )
+)
+SRRESNET_X2_PHOTO = register_weights(
+    Weights(
+        name="srresnet_x2.photo",
+        file="srresnet_x2.photo.safetensors",
+        sha256="820acc37836ef978005d7ad89c28daafbd1004c865818186fa0cbe74e5466365",
+        size=2_746_110,
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x2_photo.yaml",
+            use=TREATED_USE,
+            limits=TREATED_LIMITS,
         ),
     )
 )
