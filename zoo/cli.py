@@ -120,10 +120,7 @@ def upscale(
     ] = False,
     strength: Annotated[
         float | None,
-        typer.Option(
-            help="0..1: from the model's weights psnr to photo, which clean most.",
-            hidden=True,  # until a model has both
-        ),
+        typer.Option(help="0..1: from the model's weights psnr to photo, which clean most."),
     ] = None,
     format: Annotated[
         str | None, typer.Option(help="jpeg, png, webp, tiff, …; else as the source.")
