@@ -76,8 +76,9 @@ def srresnet_x2(pretrained: bool = True, *, weights: str | None = None) -> torch
     """SRResNet that enlarges by 2: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 2H, 2W], unclamped.
 
     pretrained: load the default weights; False gives a random start.
-    weights: a tag ("psnr", of least error, or "perceptual", sharper), "hf-hub:org/repo@revision",
-        an https URL or a *.safetensors file.
+    weights: a tag ("psnr", of least error, "perceptual", sharper, or "photo", which cleans JPEGs
+        and noise while it enlarges), "hf-hub:org/repo@revision", an https URL or a *.safetensors
+        file.
     The model is in eval mode. Where no weights exist the error lists those that do.
     """
     return _create("srresnet_x2", pretrained, weights)
@@ -87,8 +88,9 @@ def srresnet_x4(pretrained: bool = True, *, weights: str | None = None) -> torch
     """SRResNet that enlarges by 4: float RGB [N, 3, H, W] in [0, 1] to [N, 3, 4H, 4W], unclamped.
 
     pretrained: load the default weights; False gives a random start.
-    weights: a tag ("psnr", of least error, or "perceptual", sharper), "hf-hub:org/repo@revision",
-        an https URL or a *.safetensors file.
+    weights: a tag ("psnr", of least error, "perceptual", sharper, or "photo", which cleans JPEGs
+        and noise while it enlarges), "hf-hub:org/repo@revision", an https URL or a *.safetensors
+        file.
     The model is in eval mode. Where no weights exist the error lists those that do.
     """
     return _create("srresnet_x4", pretrained, weights)

@@ -14,12 +14,15 @@ import losses
 import numpy as np
 import publish
 import pytest
+import tables
 import torch
 from findings import psnr
 from PIL import Image
 
 import zoo
+from zoo.inference.blending import has_pair
 from zoo.registry import PRETRAINED
+from zoo.sr.degradations.named import NAMED
 from zoo.store.state_dict import read_weights
 from zoo.train.chain import is_recipe
 
@@ -40,6 +43,18 @@ def test_studies_measured_the_weights_that_ship() -> None:
         measured = publish.result(name, publish.RESULTS)["weights_sha256"]
         shipped = {weights: zoo.get_weights(weights).sha256 for weights in measured}
         assert measured == shipped, f"{name} is stale: run benchmarks/perceptual.py again"
+
+
+@pytest.mark.parametrize("model", [m for m in zoo.list_models() if has_pair(m)])
+@pytest.mark.parametrize("tag", ["psnr", "photo"])
+def test_degraded_images_were_measured_with_the_weights_that_ship(model: str, tag: str) -> None:
+    name = f"{model}.{tag}"
+    measured = publish.result(f"{name}_degraded", publish.RESULTS)
+    assert measured["weights_sha256"] == zoo.get_weights(name).sha256
+    assert set(measured["degraded"]) == set(NAMED)
+    assert all(set(kind["sets"]) == set(tables.SR_SETS) for kind in measured["degraded"].values())
+    figure = f"{measured['degraded']['jpeg40']['sets']['B100']['psnr_y']:.2f}"
+    assert figure in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64, "current"])
