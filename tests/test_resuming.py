@@ -109,19 +109,25 @@ def test_measuring_more_often_changes_no_step(tmp_path: Path) -> None:
     assert losses[0] == losses[1]
 
 
-# Not at all
-
-
-@pytest.mark.parametrize("then", [2, 8])
-def test_another_number_of_processes_is_an_error(tmp_path: Path, then: int) -> None:
+@pytest.mark.parametrize(("entry", "batches"), [("batches", 2), ("processes", 3)])
+def test_one_process_goes_on_with_the_batches_of_several(
+    tmp_path: Path, entry: str, batches: int
+) -> None:
+    """Checkpoints of older versions have the number of processes instead."""
     recipe = recipe_with({})
     trainer = trainer_of(recipe, tmp_path)
-    assert trainer.fit(Noise())
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit(Noise(stop=6))
     state = load_checkpoint(trainer.checkpoint)
-    assert state["processes"] == 1
-    save_checkpoint(trainer.checkpoint, state | {"processes": then})
-    with pytest.raises(TrainingError, match=f"by {then} processes and can't go on with 1"):
-        trainer_of(recipe, tmp_path).fit(Noise(), resume=True)
+    assert state.pop("batches") == 1
+    save_checkpoint(trainer.checkpoint, state | {entry: batches})
+    task = Noise()
+    assert trainer_of(recipe, tmp_path).fit(task, resume=True)
+    assert len(task.batches) == batches * (11 - state["step"])
+    assert load_checkpoint(trainer.checkpoint)["batches"] == batches
+
+
+# Not at all
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,8 @@ from reference_loop import Noise, Outcome, distance, recipe_with, reference
 import zoo
 from zoo.errors import TrainingError
 from zoo.train.checkpoints import load_checkpoint
-from zoo.train.loop import Trainer
 from zoo.train.recipe import load_recipe
+from zoo.train.sharing import share_of
 from zoo.train.sr_recipe import SRRecipe
 
 ROOT = Path(__file__).parents[1]
@@ -82,24 +82,26 @@ torch.save(left, folder / f"{rank}.pt")
 """
 
 
-def processes(code: str, folder: Path) -> None:
-    """Runs Python code in two processes that train together."""
+def processes(code: str, folder: Path, *, count: int = 2) -> None:
+    """Runs Python code in processes that train together, or in a single one."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    common = {
-        "PYTHONPATH": PATH, "ACCELERATE_USE_CPU": "true",
-        "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "OMP_NUM_THREADS": "1",
+    common = {"PYTHONPATH": PATH, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+    together = {
+        "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port),
     }  # fmt: skip
     ranks = [
         subprocess.Popen(
             [sys.executable, "-c", code, str(folder)],
-            env=os.environ | common | {"RANK": str(rank), "LOCAL_RANK": str(rank)},
+            env=os.environ
+            | common
+            | (together | {"RANK": str(rank), "LOCAL_RANK": str(rank)} if count > 1 else {}),
         )
-        for rank in range(2)
+        for rank in range(count)
     ]
-    assert [rank.wait(120) for rank in ranks] == [0, 0]
+    assert [rank.wait(120) for rank in ranks] == [0] * count
 
 
 @pytest.mark.slow
@@ -185,20 +187,80 @@ def test_epochs_of_two_processes_are_shared(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_resume_exactly(
-    tmp_path: Path, own_registry: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Each with the state of its own random layers; one process alone is refused."""
+def test_two_processes_resume_exactly(tmp_path: Path, own_registry: None) -> None:
+    """Each with the state of its own random layers."""
     processes(INTERRUPTED, tmp_path)
     for rank in (0, 1):  # batch norm's statistics are a process's own
         whole, broken = (torch.load(tmp_path / f"{run}{rank}.pt") for run in ("whole", "broken"))
         assert all(torch.equal(value, broken[key]) for key, value in whole.items())
     saved = load_checkpoint(tmp_path / "broken" / "last.pt")
-    assert saved["processes"] == 2
+    assert saved["batches"] == 2
     first, second = saved["random"]
     assert not torch.equal(first["torch"], second["torch"])
-    plain.register()
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    trainer = Trainer(plain.net(), recipe_with({}), tmp_path / "broken")
-    with pytest.raises(TrainingError, match="by 2 processes and can't go on with 1"):
-        trainer.begin(resume=True)
+
+
+PART = """
+import sys
+from pathlib import Path
+import torch
+import reference_loop as plain
+from zoo.train.loop import Trainer
+
+plain.register()
+folder = Path(sys.argv[1])
+stop = int((folder / "stop").read_text())
+changes = {"log_every": 1, "checkpoint_every": 1, "stages.1.batch": 4}
+frozen = {f"stages.{i}.frozen_statistics": ["norm"] for i in range(2)}
+trainer = Trainer(plain.net(), plain.recipe_with(changes | frozen), folder / "run")
+try:
+    trainer.fit(plain.Noise(stop=stop), resume=(folder / "run" / "last.pt").exists())
+except KeyboardInterrupt:
+    pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("begun", [1, 2])
+def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path, begun: int) -> None:
+    """Begun by two, going on with one and then with two again; and the other way round."""
+
+    def steps(by: int, *, until: int, place: str) -> int:
+        """Go on in so many processes until a batch is not delivered; returns the step reached."""
+        folder = tmp_path / place
+        folder.mkdir(exist_ok=True)
+        (folder / "stop").write_text(str(until))
+        processes(PART, folder, count=by)
+        return int(load_checkpoint(folder / "run" / "last.pt")["step"])
+
+    last = steps(begun, until=10**6, place="whole")
+    turns = [
+        steps(by, until=until, place="parted")
+        for by, until in ((begun, 3), (3 - begun, 6), (begun, 10**6))
+    ]
+    assert 0 < turns[0] < turns[1] < turns[2] == last
+    whole, parted = (load_checkpoint(tmp_path / p / "run" / "last.pt") for p in ("whole", "parted"))
+    assert whole["batches"] == parted["batches"] == begun
+    for key in ("model", "averaged"):
+        for name, value in whole[key].items():
+            torch.testing.assert_close(value, parted[key][name], atol=1e-5, rtol=1e-4)
+
+
+def test_shares_cover_each_image_once() -> None:
+    """Of numbers of processes of which one divides the other; others are refused."""
+
+    def batch(number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        numbers = torch.arange(4.0) + 4 * number
+        return numbers, -numbers
+
+    for batches, count in ((1, 1), (2, 1), (4, 2), (1, 2), (2, 4), (3, 3)):
+        drawn = [share_of(rank, count, batches).draw(batch) for rank in range(count)]
+        assert torch.cat([inputs for inputs, _ in drawn]).tolist() == list(range(4 * batches))
+        assert all(torch.equal(inputs, -targets) for inputs, targets in drawn)
+        assert len({len(inputs) for inputs, _ in drawn}) == 1
+    with pytest.raises(TrainingError, match="begun by 2 processes and can't be shared by 3"):
+        share_of(0, 3, 2)
+    with pytest.raises(TrainingError, match="3 processes can't share a batch of 4"):
+        share_of(0, 3, 1).draw(batch)
+    for batches, count, parts, least in ((2, 1, 1, 2), (2, 1, 3, 6), (1, 2, 3, 2), (1, 2, 1, 1)):
+        assert share_of(0, count, batches).accumulate(parts, images=24) == least
+    assert share_of(0, 2, 1).accumulate(3, images=3) == 3

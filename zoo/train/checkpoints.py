@@ -100,6 +100,17 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
     return state
 
 
+def batches_of(folder: Path) -> int | None:
+    """How many batches a step the run in a folder has, see `zoo.train.sharing`; None if unknown.
+
+    Raises:
+        TrainingError: see `load_checkpoint`.
+    """
+    state = load_checkpoint(folder / CHECKPOINT)
+    batches: int | None = state.get("batches") or state.get("processes")
+    return batches
+
+
 def start_from(model: nn.Module, start: str, *, min_copied: float) -> TransferReport:
     """Copies the entries that fit from the weights `start`: registered ones ("srresnet_x2.psnr", or
     "srresnet_x2" for its default), "hf-hub:…" or a folder of `save_model`, such as a run's `best`.

@@ -36,6 +36,7 @@ from zoo.train.optimizers import load_optimizer, optimizer_of, rate_factor
 from zoo.train.randomness import hashed, random_state, seed_all, set_random_state
 from zoo.train.recipe import Recipe, Stage
 from zoo.train.report import Report
+from zoo.train.sharing import share_of
 from zoo.train.task import Task
 
 
@@ -70,6 +71,7 @@ class Trainer:
         self.start: dict[str, str] | None = None  # the weights begun with, see `facts_of_start`
         self.step = 0  # over all stages
         self.added = 0  # number of stages that lengthened the run
+        self._divide(batches=self.accelerator.num_processes)
         self.best = -math.inf
         self.history: list[dict[str, float]] = []
         self.optimizer_state: dict[str, Any] | None = None  # of the stage to resume
@@ -112,7 +114,8 @@ class Trainer:
 
         Raises:
             TrainingError: the loss or the weights are not finite; the folder can't be used or holds
-                a run; `resume` finds none, or that of another recipe or number of processes.
+                a run; `resume` finds none, or that of another recipe, or of a number of processes
+                that this one's can't share, see `zoo.train.sharing`.
             ZooError: the model can't be saved, or lacks a module or layer group of a stage.
         """
         self.begin(resume=resume, steps_more=steps_more)
@@ -164,9 +167,8 @@ class Trainer:
             for group in optimizer.param_groups:
                 group["lr"] = group["initial_lr"] * factor
             optimizer.zero_grad()
-            loss = add_gradients(
-                self.accelerator, model, loss_of, inputs, targets, parts=stage.accumulate
-            )
+            parts = self.share.accumulate(stage.accumulate, images=len(inputs))
+            loss = add_gradients(self.accelerator, model, loss_of, inputs, targets, parts=parts)
             if recipe.clip is not None:
                 self.accelerator.clip_grad_norm_(list(parameters.values()), recipe.clip)
             optimizer.step()
@@ -197,10 +199,18 @@ class Trainer:
         self.accelerator.free_memory()  # releases the stage's wrappers
         return True
 
+    def _divide(self, *, batches: int) -> None:
+        """Sets the number of batches in a step, and what this process computes of them."""
+        accelerator, self.batches = self.accelerator, batches
+        self.share = share_of(accelerator.process_index, accelerator.num_processes, batches)
+
     def _batch(self, stage: Stage, step: int) -> tuple[Tensor, Tensor]:
-        seed = hashed(self.recipe.seed, step, self.accelerator.process_index)
-        generator = torch.Generator(self.device).manual_seed(seed)
-        inputs, targets = self.task.batch(stage, generator)
+        def draw(batch: int) -> tuple[Tensor, Tensor]:
+            seed = hashed(self.recipe.seed, step, batch)
+            generator = torch.Generator(self.device).manual_seed(seed)
+            return self.task.batch(stage, generator)
+
+        inputs, targets = self.share.draw(draw)
         return inputs.to(self.device), targets.to(self.device)
 
     def _is_over(self) -> bool:
@@ -229,7 +239,7 @@ class Trainer:
         state = {
             "recipe": self.recipe.model_dump(mode="json"),
             "added": self.added,
-            "processes": self.accelerator.num_processes,
+            "batches": self.batches,
             "random": states,
             "step": self.step,
             "best": self.best,
@@ -245,12 +255,7 @@ class Trainer:
     def _load(self, steps_more: int) -> None:
         """Reads the checkpoint; in those of older versions some entries are missing."""
         state = load_checkpoint(self.checkpoint)
-        processes, now = state.get("processes"), self.accelerator.num_processes
-        if processes not in (None, now):
-            raise TrainingError(
-                f"{self.folder} was trained by {processes} processes and can't go on with {now}:"
-                f" start as many, with accelerate launch --num_processes {processes}."
-            )
+        self._divide(batches=state.get("batches") or state.get("processes") or self.batches)
         self.recipe = continued(
             self.plan,
             state["recipe"],
@@ -263,5 +268,8 @@ class Trainer:
         self.averaged.load_state_dict(state["averaged"])
         self.step, self.best = state["step"], state["best"]
         self.history, self.optimizer_state = state["history"], state["optimizer"]
-        if "random" in state:
-            self.random = state["random"][self.accelerator.process_index]
+        states, rank = state.get("random", ()), self.accelerator.process_index
+        if rank < len(states):
+            self.random = states[rank]
+        elif states:  # a process more than before
+            seed_all(hashed(self.recipe.seed, self.step, rank))

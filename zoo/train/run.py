@@ -15,7 +15,7 @@ from zoo.pictures.files import list_images
 from zoo.registry import Task, get_model, list_models
 from zoo.seg.data.folders import list_pairs
 from zoo.store.atomic import replacing
-from zoo.train.checkpoints import check_folder, facts_of_start, start_from
+from zoo.train.checkpoints import batches_of, check_folder, facts_of_start, start_from
 from zoo.train.find_rate import find_rate, plot
 from zoo.train.loop import Trainer
 from zoo.train.recipe import describe, load_recipe, read_recipe
@@ -162,7 +162,14 @@ def train_by(
         trainer.begin(resume=resume, steps_more=steps_more)
         task: Any = SuperResolution(plan, data, scale=model.scale, device=trainer.device, cache=out)
     else:
-        task = Segmentation(plan, data, classes=model.classes, channels=model.in_chans, cache=cache)
+        task = Segmentation(
+            plan,
+            data,
+            classes=model.classes,
+            channels=model.in_chans,
+            cache=cache,
+            batches=batches_of(folder) if resume else None,
+        )
         if start is not None:
             task.check_start(start)
         trainer = Trainer(model, task.recipe, folder)

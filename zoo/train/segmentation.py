@@ -152,6 +152,7 @@ class Segmentation:
         folder: see `zoo.seg.data.folders.list_pairs`.
         classes, channels: numbers of the network's classes and of the channels that it takes.
         cache: where resized copies are kept, see `resized_copies`.
+        batches: of a step, see `zoo.train.sharing`; by default one for each process.
 
     Raises:
         DataError: the folder can't be used or is too small for the split.
@@ -168,6 +169,7 @@ class Segmentation:
         classes: int = 1,
         channels: int = 3,
         cache: Path | None = None,
+        batches: int | None = None,
     ) -> None:
         self.folder, self.cache = folder, cache
         self.reading = Reading(
@@ -177,8 +179,8 @@ class Segmentation:
         self.split = split_of(recipe, self.pairs)
         rule = SplitRule(**recipe.split.model_dump(), groups=fingerprint(self.pairs))
         self.saved_split = asdict(rule)
-        processes = Accelerator(mixed_precision="no").num_processes  # as in Trainer
-        self.recipe = with_steps(recipe, len(self.split.train), processes=processes)
+        batches = batches or Accelerator(mixed_precision="no").num_processes  # as in Trainer
+        self.recipe = with_steps(recipe, len(self.split.train), processes=batches)
         self.augmentation = Augmentation(**recipe.augmentation.model_dump())
         self.size = 0
 
