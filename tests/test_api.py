@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import api_snapshot
 import pytest
 
 import zoo
@@ -36,6 +37,14 @@ def test_public_names_are_these_and_all_can_be_used():
     for name in PUBLIC:
         assert getattr(zoo, name).__name__ == name
     assert set(PUBLIC) <= set(dir(zoo))
+
+
+def test_nothing_vanishes_or_changes_unnoticed():
+    """Names, signatures, options, weights, entry points of the hub, commands."""
+    now, kept = list(api_snapshot.lines()), api_snapshot.FILE.read_text().splitlines()
+    assert sorted(set(now) ^ set(kept)) == [], (
+        "the public interface has changed: run tests/api_snapshot.py, and say so in CHANGELOG.md"
+    )
 
 
 def test_unknown_name_is_an_attribute_error():

@@ -13,6 +13,7 @@ from PIL import Image
 
 import zoo
 from zoo.commands.demo import _rgb8
+from zoo.inference.device import pick_device, pick_precision
 from zoo.inference.segmenter import Segmenter
 from zoo.pictures.picture import Picture
 from zoo.registry import WeightsMeta
@@ -55,6 +56,18 @@ def weights(own_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         default=True,
     )
     return file
+
+
+def test_info_alone_names_versions_and_what_auto_means() -> None:
+    shown = run("info")
+    assert shown.status == 0
+    said = dict(line.split(maxsplit=1) for line in shown.stdout.splitlines())
+    assert said["zoo"] == zoo.__version__
+    assert (
+        said["torch"] == torch.__version__.partition("+")[0] or said["torch"] == torch.__version__
+    )
+    assert said["device"].startswith(str(pick_device()))
+    assert said["precision"] == str(pick_precision("auto", pick_device())).removeprefix("torch.")
 
 
 def test_list(weights: Path) -> None:

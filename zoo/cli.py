@@ -95,13 +95,17 @@ def list_(
 @app.command()
 def info(
     name: Annotated[
-        str, typer.Argument(metavar="MODEL", help="A model, model.tag, a saved folder or hf-hub:….")
-    ],
+        str | None,
+        typer.Argument(metavar="MODEL", help="A model, model.tag, a saved folder or hf-hub:…."),
+    ] = None,
 ) -> None:
-    """Show a model and its weights: what for, limits, data, licence, metrics."""
-    from zoo.commands.catalogue import description
+    """Show a model and its weights: what for, limits, data, licence, metrics.
 
-    for part in description(name):
+    Without a model: versions, and the device and precision that "auto" stands for.
+    """
+    from zoo.commands.catalogue import description, installation
+
+    for part in [installation()] if name is None else description(name):
         console.print(part, highlight=False)
 
 

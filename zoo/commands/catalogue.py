@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -10,8 +12,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+import zoo
 from zoo.create import create_model, load_model
 from zoo.facts import holds
+from zoo.inference.device import pick_device, pick_precision
 from zoo.registry import Model, Weights, get_model, get_weights, list_models, list_weights
 from zoo.sources import names_folder
 
@@ -54,6 +58,22 @@ def description(name: str) -> Iterator[RenderableType]:
         yield _facts(_of_weights(weights))
     if not known:
         yield Text("\nNo weights: train it with its recipe, or bring your own.")
+
+
+def installation() -> RenderableType:
+    """Return versions and what "auto" stands for here: what a report of a fault needs."""
+    device = pick_device()
+    packages = ("torch", "torchvision", "timm", "safetensors", "huggingface_hub", "Pillow", "numpy")
+    return _facts(
+        {
+            "zoo": zoo.__version__,
+            "Python": platform.python_version(),
+            **{name: version(name) for name in packages},
+            "system": f"{platform.system()} {platform.machine()}",
+            "device": f"{device}, {torch.get_num_threads()} threads",
+            "precision": str(pick_precision("auto", device)).removeprefix("torch."),
+        }
+    )
 
 
 def _of_folder(name: str) -> Iterator[RenderableType]:
