@@ -13,7 +13,7 @@ from commands import files, photograph, run
 from PIL import Image
 
 import zoo
-from zoo.commands.demo import _rgb8
+from zoo.commands.parts import rgb8
 from zoo.inference.device import pick_device, pick_precision
 from zoo.inference.segmenter import Segmenter
 from zoo.pictures.picture import Picture
@@ -273,7 +273,7 @@ def test_the_demo_is_refused_before_its_work(
 
 def test_the_demo_rounds_16_bits() -> None:
     levels = np.array([0, 128, 129, 255, 32768, 65406, 65407, 65535], np.uint16)
-    shown = _rgb8(Picture(levels[None, :, None]))
+    shown = rgb8(Picture(levels[None, :, None]))
     assert shown[0, :, 0].tolist() == [0, 0, 1, 1, 128, 254, 255, 255]
 
 

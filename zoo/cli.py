@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | segment | export | verify | demo | train | eval."""
+"""The command line: zoo list | info | upscale | segment | export | verify | compare | demo | …"""
 
 from __future__ import annotations
 
@@ -236,6 +236,25 @@ def verify(
     from zoo.commands.verify import run
 
     raise typer.Exit(run(name, data, sets, native, console))
+
+
+@app.command()
+def compare(
+    images: Annotated[list[Path], typer.Argument(metavar="IN...", help="Pictures and folders.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The sheet, such as sheet.png.")],
+    models: Annotated[
+        list[str], typer.Option("--model", "-m", help="As for upscale; can be given again.")
+    ] = ["srresnet_x4.psnr", "srresnet_x4.perceptual"],  # noqa: B006
+    shrink: Annotated[
+        bool, typer.Option("--shrink", help="Shrink the pictures first, to tell the PSNR.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Draw pictures enlarged by bicubic and by several models side by side."""
+    from zoo.commands.compare import compare
+
+    compare(images, models, out, shrink=shrink, overwrite=overwrite)
+    console.print(f"Look at {out}", markup=False, highlight=False)
 
 
 @app.command()

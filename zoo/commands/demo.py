@@ -12,6 +12,7 @@ from rich.console import Console
 from zoo.commands.inputs import Sources
 from zoo.commands.many_files import Job, Report, run
 from zoo.commands.outputs import Outputs, make_folder
+from zoo.commands.parts import bicubic, cut, rgb8
 from zoo.errors import ImageError, MissingDependencyError
 from zoo.inference.upscaler import Upscaler
 from zoo.pictures.comparison import PANEL, Part, Row, busiest, draw
@@ -57,9 +58,9 @@ def _enlarge(sources: Sources, outputs: Outputs, upscaler: Upscaler, rows: list[
     def work(picture: Picture, report: Report) -> Picture:
         large = upscaler.picture(picture, report)
         if len(rows) < _MOST_ROWS:
-            small = _rgb8(picture)
+            small = rgb8(picture)
             part = busiest(small, PANEL // upscaler.scale)
-            rows.append(Row(small, part, _views(small, _rgb8(large), part, upscaler.scale)))
+            rows.append(Row(small, part, _views(small, rgb8(large), part, upscaler.scale)))
         return large
 
     return run(sources, outputs, Job(work, done="enlarged", scale=upscaler.scale))
@@ -90,7 +91,7 @@ def _enlarge_samples(
             f"{name}: {width}×{height} enlarged {scale} times in {seconds:.1f} s", highlight=False
         )
         part = _around(_SAMPLES[name], small, PANEL // (2 * scale))
-        views = {**_views(small, large, part, scale), "original": _cut(original, part, scale)}
+        views = {**_views(small, large, part, scale), "original": cut(original, part, scale)}
         captions = {
             title: f"PSNR-Y {psnr_y(result, original, crop=scale):.2f} dB"
             for title, result in {"bicubic": bicubic_upscale(small, scale), "zoo": large}.items()
@@ -102,19 +103,11 @@ def _enlarge_samples(
 
 def _views(small: Array, large: Array, part: Part, scale: int) -> dict[str, Array]:
     """Return the part by column title: low-resolution, enlarged bicubically and by the network."""
-    top, left, side = part
-    y, x = max(top - 4, 0), max(left - 4, 0)  # the margin that bicubic needs
-    bicubic = bicubic_upscale(small[y : top + side + 4, x : left + side + 4], scale)
     return {
-        "low resolution": _cut(small, part),
-        "bicubic": _cut(bicubic, (top - y, left - x, side), scale),
-        "zoo": _cut(large, part, scale),
+        "low resolution": cut(small, part),
+        "bicubic": bicubic(small, part, scale),
+        "zoo": cut(large, part, scale),
     }
-
-
-def _cut(pixels: Array, part: Part, scale: int = 1) -> Array:
-    top, left, side = (number * scale for number in part)
-    return pixels[top : top + side, left : left + side]
 
 
 def _around(centre: tuple[float, float], pixels: Array, side: int) -> Part:
@@ -124,13 +117,6 @@ def _around(centre: tuple[float, float], pixels: Array, side: int) -> Part:
     top = min(max(round(centre[0] * height - side / 2), 0), height - side)
     left = min(max(round(centre[1] * width - side / 2), 0), width - side)
     return top, left, side
-
-
-def _rgb8(picture: Picture) -> Array:
-    pixels = picture.pixels
-    if pixels.dtype == np.uint16:
-        pixels = np.rint(pixels / 257).astype(np.uint8)
-    return pixels.repeat(3 // pixels.shape[2], axis=2)
 
 
 def _sample(name: str) -> Array:
