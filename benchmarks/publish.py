@@ -21,6 +21,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import cost
 import torch
 import typer
 from card import model_card
@@ -188,6 +189,7 @@ def pages() -> None:
     for file, text in written_pages().items():
         with replacing(file) as part:
             part.write_text(text)
+    cost.draw(RESULTS, ROOT / "docs" / "cost.svg")
     if speeds(RESULTS):
         draw(RESULTS, ROOT / "docs" / "speed.svg")
 

@@ -7,6 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import card
+import cost
 import degradations
 import findings
 import gallery
@@ -109,6 +110,17 @@ def test_the_picture_of_degradations_can_be_drawn_again(tmp_path: Path) -> None:
     )
     assert shown.shape == drawn.shape
     assert np.abs(shown - drawn).mean() < 2  # codecs differ a little
+
+
+def test_the_figure_of_costs_is_that_of_the_results(tmp_path: Path) -> None:
+    cost.draw(publish.RESULTS, tmp_path / "cost.svg")
+    drawn = (tmp_path / "cost.svg").read_text()
+    for name in ("srresnet_x2.psnr", "srresnet_x4.psnr", "EDSR-baseline"):
+        assert name in drawn
+    measured = publish.result("srresnet_x2.psnr", publish.RESULTS)
+    figures = (measured["parameters"] / 1e6, measured["sets"]["B100"]["psnr_y"])
+    assert cost.ours(2, publish.RESULTS)["srresnet_x2.psnr"] == figures
+    assert "srresnet_x2.photo" not in drawn
 
 
 def test_an_edited_figure_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
