@@ -116,3 +116,16 @@ SRRESNET_X4_PERCEPTUAL = register_weights(
         ),
     )
 )
+SRRESNET_X4_PHOTO = register_weights(
+    Weights(
+        name="srresnet_x4.photo",
+        file="srresnet_x4.photo.safetensors",
+        sha256="f12b9dd6ce287945382c8fd3e3e17e65254c3e777d67d09136c554a40fe7ec76",
+        size=3_041_718,
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x4_photo.yaml",
+            use=TREATED_USE,
+            limits=TREATED_LIMITS,
+        ),
+    )
+)
