@@ -63,25 +63,30 @@ def super_resolution(folder: Path) -> str:
 
 
 def degradations(folder: Path) -> str:
-    """PSNR on clean and on degraded images, of bicubic and of all weights measured so."""
+    """PSNR on clean and on degraded images, of bicubic and of all that was measured so."""
     kinds = result("bicubic_x4_degraded", folder)["degraded"]
     lines = [
-        f"| Y-PSNR (dB), {DEGRADED_SET} | clean | {' | '.join(kinds)} |",
-        f"|---|---|{'---|' * len(kinds)}",
+        f"| Y-PSNR (dB), {DEGRADED_SET} | clean | {' | '.join(kinds)} | mean |",
+        f"|---|---|{'---|' * len(kinds)}---|",
     ]
     for scale in (1, 2, 4):
         names = [n for n in shipped("super-resolution") if result(n, folder)["scale"] == scale]
+        names += [f"srresnet_x{scale}.{way}" for way in ("auto", "strength_0.5")]
         names = [name for name in names if degraded(name, folder)]
         for name in [f"bicubic_x{scale}", *names] if names else []:
-            figures = [f"{row['psnr_y']:.2f}" for row in degraded(name, folder).values()]
-            untouched = name == "bicubic_x1"
-            clean = (
-                "–" if untouched else f"{result(name, folder)['sets'][DEGRADED_SET]['psnr_y']:.2f}"
-            )
-            shown = "the image as it is" if untouched else f"`{name}`"
-            lines.append(f"| {shown} | {clean} | {' | '.join(figures)} |")
+            figures = [row["psnr_y"] for row in degraded(name, folder).values()]
+            if name == "bicubic_x1":  # a clean image is its own original
+                shown, mean = ["–", *map(number, figures)], "–"
+            else:
+                figures = [result(name, folder)["sets"][DEGRADED_SET]["psnr_y"], *figures]
+                shown, mean = [*map(number, figures)], number(sum(figures) / len(figures))
+            lines.append(f"| `{name}` | {' | '.join(shown)} | {mean} |")
     what = [f"- `{kind}`: {content['degradation']}" for kind, content in kinds.items()]
     return "\n".join([*lines, "", *what])
+
+
+def number(figure: float) -> str:
+    return f"{figure:.2f}"
 
 
 def segmentation(folder: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +22,7 @@ from findings import psnr
 from PIL import Image
 
 import zoo
+from zoo import cli
 from zoo.inference.blending import has_pair
 from zoo.registry import PRETRAINED
 from zoo.sr.degradations.named import NAMED
@@ -56,6 +58,29 @@ def test_degraded_images_were_measured_with_the_weights_that_ship(model: str, ta
     assert all(set(kind["sets"]) == set(tables.SR_SETS) for kind in measured["degraded"].values())
     figure = f"{measured['degraded']['jpeg40']['sets']['B100']['psnr_y']:.2f}"
     assert figure in (ROOT / "README.md").read_text()
+
+
+def test_the_command_takes_the_weights_with_the_highest_mean() -> None:
+    """Over clean and degraded images of all sets."""
+
+    def mean(name: str) -> float:
+        clean = publish.result(name, publish.RESULTS)["sets"]
+        kinds = publish.result(f"{name}_degraded", publish.RESULTS)["degraded"].values()
+        rows = [sets[title] for sets in (clean, *(k["sets"] for k in kinds)) for title in clean]
+        return sum(row["psnr_y"] for row in rows) / len(rows)
+
+    means = {way: mean(f"srresnet_x4.{way}") for way in ("psnr", "photo", "auto", "strength_0.5")}
+    best = max(means, key=lambda way: means[way])
+    assert inspect.signature(cli.upscale).parameters["model"].default == f"srresnet_x4.{best}"
+
+
+@pytest.mark.parametrize("way", ["auto", "strength_0.5"])
+def test_choices_and_blends_were_measured_with_the_weights_that_ship(way: str) -> None:
+    for suffix in ("", "_degraded"):
+        measured = publish.result(f"srresnet_x4.{way}{suffix}", publish.RESULTS)
+        shipped = {name: zoo.get_weights(name).sha256 for name in measured["weights_sha256"]}
+        assert measured["weights_sha256"] == shipped
+    assert f"| `srresnet_x4.{way}` |" in (ROOT / "README.md").read_text()
 
 
 @pytest.mark.parametrize("sha256", [None, "0" * 64, "current"])

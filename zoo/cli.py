@@ -113,7 +113,7 @@ def info(
 def upscale(
     inputs: Inputs,
     out: Out,
-    model: Model = "srresnet_x4",
+    model: Model = "srresnet_x4.photo",
     tile: Annotated[
         str, typer.Option(help="auto, whole, or the side of the tiles in pixels.")
     ] = "auto",
@@ -134,7 +134,10 @@ def upscale(
     skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
 ) -> None:
-    """Enlarge pictures: zoo upscale holiday/ -o big/"""
+    """Enlarge pictures: zoo upscale holiday/ -o big/
+
+    auto takes .psnr for clean pictures and .photo for all others; srresnet_x2.auto for 2 times.
+    """
     from zoo.commands.upscale import upscale_files
 
     status = upscale_files(
