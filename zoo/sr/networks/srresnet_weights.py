@@ -18,8 +18,9 @@ LIKELY_LIMITS = CLEAN_LIMITS + " The fine detail that it adds is likely, not tru
 TREATED_USE = "enlarging photographs as people have them: JPEGs, noisy ones, slightly soft ones."
 TREATED_LIMITS = (
     "It removes noise up to a standard deviation of about 25 levels, traces of JPEG from quality 30"
-    " on and a little blur. Fine texture that looks like noise goes with them. It keeps a little"
-    " less of a clean photograph than the weights for those."
+    " on and a little blur. Fine texture that looks like noise goes with them: hair can look"
+    " painted, and faint thin lines in the dark vanish. It keeps a little less of a clean"
+    " photograph than the weights for those."
 )
 VGG_LOSS = " The feature loss looked through Oxford's VGG19, trained on ImageNet."
 
