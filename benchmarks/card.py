@@ -162,11 +162,12 @@ def enlargement(measured: dict[str, Any], folder: Path) -> tuple[str, str]:
     return f"{billions:.1f} billion multiply-adds for a result of 1280×720 pixels", "\n".join(lines)
 
 
-def restored(architecture: str, rows: dict[str, dict[str, float]], scale: int, folder: Path) -> str:
-    """Table of figures on degraded images, with bicubic and the default weights for comparison."""
+def restored(name: str, rows: dict[str, dict[str, float]], scale: int, folder: Path) -> str:
+    """Table of figures on degraded images; beside them bicubic and the weights for clean ones."""
     others = {"bicubic": degraded(f"bicubic_x{scale}", folder)}
-    if default := degraded(f"{architecture}.psnr", folder):
-        others[f"`{architecture}.psnr`"] = default
+    clean = f"{get_weights(name).architecture}.psnr"
+    if name != clean and (figures := degraded(clean, folder)):
+        others[f"`{clean}`"] = figures
     lines = [
         f"| {DEGRADED_SET}, degraded | PSNR-Y (dB) | SSIM-Y | distance in ResNet50"
         f" | {' | '.join(f'{name} PSNR-Y (dB)' for name in others)} |",

@@ -58,6 +58,10 @@ def test_degraded_images_were_measured_with_the_weights_that_ship(model: str, ta
     assert all(set(kind["sets"]) == set(tables.SR_SETS) for kind in measured["degraded"].values())
     figure = f"{measured['degraded']['jpeg40']['sets']['B100']['psnr_y']:.2f}"
     assert figure in (ROOT / "README.md").read_text()
+    section = (ROOT / "MODEL_CARD.md").read_text().split(f"### {name}\n")[1].split("\n### ")[0]
+    assert f"| jpeg40 | {figure} |" in section
+    beside = "bicubic PSNR-Y (dB) |" + (f" `{model}.psnr` PSNR-Y (dB) |" if tag == "photo" else "")
+    assert f"distance in ResNet50 | {beside}\n" in section
 
 
 def test_the_command_takes_the_weights_with_the_highest_mean() -> None:
