@@ -22,6 +22,7 @@ from zoo.create import load_model
 from zoo.inference.device import pick_device, pick_precision
 from zoo.inference.upscaler import Upscaler
 from zoo.pictures.picture import to_tensor
+from zoo.registry import list_models
 
 SIZES = ((128, 128), (320, 480), (1080, 1920))  # rows, columns
 PHOTOGRAPH = (3000, 4000)  # of 12 megapixels
@@ -60,7 +61,8 @@ def measure(peak: float, sizes: tuple[tuple[int, int], ...] = SIZES) -> list[dic
 def measure_fast(size: tuple[int, int] = PHOTOGRAPH) -> list[dict[str, Any]]:
     """The fast weights beside the default ones and beside a peer's small network."""
     rows = []
-    for scale in (2, 4):
+    for name in list_models("*.fast"):
+        scale = int(load_model(name).scale)  # type: ignore[arg-type]
         pixels = photograph(*size)
         works = {
             f"srresnet_x{scale}.{tag}": upscaling(f"srresnet_x{scale}.{tag}", pixels)
@@ -71,7 +73,7 @@ def measure_fast(size: tuple[int, int] = PHOTOGRAPH) -> list[dict[str, Any]]:
                 net = in_tiles(build(scale).eval(), scale)
                 works[f"{peer}, {way}"] = upscaling(net, pixels, precision)
         seconds = in_turns(works, repeats=repeats(pixels))
-        rows += beside(f"×{scale}, {size[1]}×{size[0]}", [f"srresnet_x{scale}.fast"], seconds)
+        rows += beside(f"×{scale}, {size[1]}×{size[0]}", [name], seconds)
     return rows
 
 
