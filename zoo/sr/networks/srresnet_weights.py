@@ -9,12 +9,15 @@ from zoo.registry import Weights, WeightsMeta, register_weights
 
 SHAPE = {"res_scale": 1.0, "negative_slope": 0.1}  # options that all of these fix
 
+FAST_SHAPE = {**SHAPE, "width": 32, "depth": 5}
+
 CLEAN_USE = "enlarging clean photographs."
 CLEAN_LIMITS = (
     "It knows photographs shrunk by bicubic interpolation alone: JPEG artefacts, noise and blur are"
     " enlarged, not removed."
 )
 LIKELY_LIMITS = CLEAN_LIMITS + " The fine detail that it adds is likely, not true: no evidence."
+FAST_USE = "enlarging clean photographs in a hurry."
 TREATED_USE = "enlarging photographs as people have them: JPEGs, noisy ones, slightly soft ones."
 TREATED_LIMITS = (
     "It removes noise up to a standard deviation of about 25 levels, traces of JPEG from quality 30"
@@ -22,6 +25,7 @@ TREATED_LIMITS = (
     " painted, and faint thin lines in the dark vanish. It keeps a little less of a clean"
     " photograph than the weights for those."
 )
+TAUGHT = " Half of the target were the results of the weights psnr."
 VGG_LOSS = " The feature loss looked through Oxford's VGG19, trained on ImageNet."
 
 
@@ -66,6 +70,20 @@ SRRESNET_X2_PSNR = register_weights(
         meta=photograph_meta(recipe="benchmarks/recipes/srresnet_x2_wide.yaml", version=9),
     ),
     default=True,
+)
+SRRESNET_X2_FAST = register_weights(
+    Weights(
+        name="srresnet_x2.fast",
+        file="srresnet_x2.fast.safetensors",
+        sha256="bd7e6794aeadbb1d6de8ce0af561800fbcfbd89c8a8411d10ef294097baa3e5b",
+        size=283_510,
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x2_fast.yaml",
+            use=FAST_USE,
+            loss=TAUGHT,
+            options=FAST_SHAPE,
+        ),
+    )
 )
 SRRESNET_X2_PERCEPTUAL = register_weights(
     Weights(
