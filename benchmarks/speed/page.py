@@ -95,7 +95,7 @@ def number(column: str, value: float) -> str:
 
 
 def draw(folder: Path, file: Path) -> None:
-    """A bar for each ratio of what users call beside other packages, as an SVG."""
+    """A bar for each ratio of what users call and train, as an SVG."""
     import matplotlib
 
     matplotlib.use("svg")
@@ -104,11 +104,11 @@ def draw(folder: Path, file: Path) -> None:
 
     rows = [
         row
-        for part in ("super-resolution", "segmentation")
-        for row in results(folder).get(part, {}).get("rows", [])
-        if row["ours"].startswith("zoo.")
+        for part, measured in results(folder).items()
+        for row in measured["rows"]
+        if part in ("fast", "training") or row.get("ours", "").startswith(("zoo.up", "zoo.seg"))
     ]
-    figure, axes = pyplot.subplots(figsize=(8, 1 + 0.22 * len(rows)), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.25 * len(rows)), layout="constrained")
     labels = [f"{row['case']}: {row['ours']} beside {row['other']}" for row in rows]
     ratios = [row["ratio"] for row in rows]
     spread = [
