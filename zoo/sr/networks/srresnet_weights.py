@@ -121,6 +121,20 @@ SRRESNET_X4_PSNR = register_weights(
     ),
     default=True,
 )
+SRRESNET_X4_FAST = register_weights(
+    Weights(
+        name="srresnet_x4.fast",
+        file="srresnet_x4.fast.safetensors",
+        sha256="52370eab5d4e1aae1eea3012ab18cac2e95fc6b1305034d0a3c4c46a6d4a64cc",
+        size=357_670,
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x4_fast.yaml",
+            use=FAST_USE,
+            loss=TAUGHT,
+            options=FAST_SHAPE,
+        ),
+    )
+)
 SRRESNET_X4_PERCEPTUAL = register_weights(
     Weights(
         name="srresnet_x4.perceptual",
