@@ -9,7 +9,7 @@ import pytest
 from commands import run
 from PIL import Image
 
-from zoo.commands import many_files
+from zoo.commands import loading, many_files
 from zoo.inference.upscaler import Upscaler
 from zoo.pictures.picture import Picture
 
@@ -33,7 +33,7 @@ def test_the_next_is_read_and_the_last_is_written_meanwhile(
     working["d"].set()  # nothing follows the last
     order = iter("abc")
     read_image, write_image, picture = (
-        many_files.read_image,
+        loading.read_image,
         many_files.write_image,
         Upscaler.picture,
     )
@@ -53,7 +53,7 @@ def test_the_next_is_read_and_the_last_is_written_meanwhile(
         assert working[chr(ord(target.stem) + 1)].wait(PATIENCE)
         write_image(result, target, quality=quality, overwrite=overwrite)
 
-    monkeypatch.setattr(many_files, "read_image", reading)
+    monkeypatch.setattr(loading, "read_image", reading)
     monkeypatch.setattr(many_files, "write_image", writing)
     monkeypatch.setattr(Upscaler, "picture", work)
     result = run("upscale", folder, "-o", tmp_path / "out", "-m", tiny_upscaler)

@@ -17,6 +17,8 @@ from PIL import Image
 import zoo
 from zoo.errors import InputError, UnknownNameError
 from zoo.inference.automatic import AutoUpscaler
+from zoo.pictures.files import read_image
+from zoo.pictures.large.reading import read_large
 from zoo.registry import register_weights
 from zoo.sr.degradations.blur import blur, gaussian_kernel
 from zoo.sr.degradations.compression import jpeg
@@ -180,3 +182,20 @@ def test_strength_reaches_the_result(tmp_path: Path) -> None:
 def test_what_can_not_be_is_one_sentence(act: Any, kind: type[Exception], sentence: str) -> None:
     with pytest.raises(kind, match=sentence):
         act()
+
+
+def test_a_picture_in_scratch_files_is_judged_as_in_memory(tmp_path: Path) -> None:
+    pytest.importorskip("pyvips")
+    upscaler = AutoUpscaler("srresnet_x2.auto", tile=32, precision="fp32")
+    for name, pixels in (("clean", clean("astronaut")), ("noisy", noisy(clean("astronaut"), 15))):
+        path = tmp_path / f"{name}.png"
+        Image.fromarray(pixels[:60, :70]).save(path)
+        large = read_large(path, tmp_path)
+        centre = large.centre(20)
+        np.testing.assert_array_equal(centre.pixels, pixels[20:40, 25:45])
+        result = upscaler.large(large)
+        assert result.pixels.shape == (120, 140, 3)
+        assert upscaler.made[-1] == zoo.suggest(path, architecture="srresnet_x2")
+        expected = upscaler.picture(read_image(path)).pixels
+        np.testing.assert_array_equal(result.pixels[:, :], expected)
+    assert {each.model for each in upscaler.made} == {CLEAN, TREATED}

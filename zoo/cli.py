@@ -133,6 +133,13 @@ def upscale(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(
+            help="Stay within it, such as 2GB; else half of the installed memory, or all of it"
+            " where strips can't help."
+        ),
+    ] = None,
 ) -> None:
     """Enlarge pictures: zoo upscale holiday/ -o big/
 
@@ -154,6 +161,7 @@ def upscale(
         overwrite=overwrite,
         skip_existing=skip_existing,
         max_pixels=max_pixels,
+        memory=memory,
     )
     raise typer.Exit(status)
 

@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 
 from zoo.commands.inputs import Sources
-from zoo.commands.many_files import Job, Report, run
+from zoo.commands.job import Job, Report
+from zoo.commands.many_files import run
 from zoo.commands.outputs import Outputs, make_folder
 from zoo.commands.parts import bicubic, cut, rgb8
 from zoo.errors import ImageError, MissingDependencyError

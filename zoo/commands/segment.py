@@ -10,7 +10,8 @@ import numpy as np
 from torch import Tensor
 
 from zoo.commands.inputs import Sources
-from zoo.commands.many_files import Job, Report, run
+from zoo.commands.job import Job, Report
+from zoo.commands.many_files import run
 from zoo.commands.outputs import Outputs
 from zoo.errors import InputError
 from zoo.inference.segmenter import Segmenter

@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zoo.commands.inputs import Sources
-from zoo.commands.many_files import Job, run
+from zoo.commands.job import Job, Large
+from zoo.commands.many_files import run
+from zoo.commands.memory import limits, parse_memory, return_what_is_freed
 from zoo.commands.outputs import Outputs
 from zoo.errors import InputError
 from zoo.inference.automatic import AutoUpscaler, Suggestion, make_upscaler
+from zoo.inference.device import pick_device
 
 
 def upscale_files(
@@ -28,6 +31,7 @@ def upscale_files(
     overwrite: bool,
     skip_existing: bool,
     max_pixels: int | None,
+    memory: str | None,
 ) -> int:
     """Enlarge pictures and return the exit status; the arguments are those of the command.
 
@@ -35,16 +39,26 @@ def upscale_files(
     """
     if tile not in ("auto", "whole") and not tile.isdecimal():
         raise InputError(f"--tile {tile} is none of auto, whole and a number from 1 up.")
+    most = parse_memory(memory) if memory is not None else None
     side = int(tile) if tile.isdecimal() else {"auto": "auto", "whole": None}[tile]
+    if most is not None:
+        return_what_is_freed()
     outputs = Outputs(inputs, out, format, overwrite=overwrite, skip_existing=skip_existing)
     sources = Sources(inputs, outputs.out)
     upscaler = make_upscaler(
-        model, tile=side, precision=precision, tta=tta, device=device, strength=strength
+        model,
+        tile=side,
+        precision=precision,
+        tta=tta,
+        device=device,
+        strength=strength,
+        memory=most,
     )
     job = Job(
         upscaler.picture,
         done="enlarged",
         scale=upscaler.scale,
+        large=Large(upscaler.large, limits(most, pick_device(device))),
         memory_option="--tile",
         hints=lambda: chosen(upscaler.made) if isinstance(upscaler, AutoUpscaler) else [],
     )

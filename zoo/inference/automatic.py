@@ -16,8 +16,9 @@ from zoo.inference.blending import CLEAN, TREATED, check_pair
 from zoo.inference.inputs import check_array
 from zoo.inference.tiling import Progress
 from zoo.inference.upscaler import Upscaler
-from zoo.pictures.condition import condition
+from zoo.pictures.condition import SIDE, condition
 from zoo.pictures.files import read_image
+from zoo.pictures.large.picture import LargePicture
 from zoo.pictures.picture import Array, Picture
 from zoo.pictures.pillow import from_pil
 from zoo.sources import Name
@@ -80,11 +81,14 @@ class AutoUpscaler:
         precision: str = "auto",
         tta: bool = False,
         device: str | torch.device = "auto",
+        memory: int | None = None,
     ) -> None:
         self.architecture = model.removesuffix(AUTO).rstrip(".") or "srresnet_x4"
         check_pair(self.architecture, model)
         self.upscalers = {
-            name: Upscaler(name, tile=tile, precision=precision, tta=tta, device=device)
+            name: Upscaler(
+                name, tile=tile, precision=precision, tta=tta, device=device, memory=memory
+            )
             for name in (f"{self.architecture}.{tag}" for tag in (CLEAN, TREATED))
         }
         self.scale = next(iter(self.upscalers.values())).scale
@@ -93,6 +97,10 @@ class AutoUpscaler:
     def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
         """See `Upscaler.picture`."""
         return self._for(picture).picture(picture, progress)
+
+    def large(self, picture: LargePicture, progress: Progress | None = None) -> LargePicture:
+        """See `Upscaler.large`."""
+        return self._for(picture.centre(SIDE)).large(picture, progress)
 
     def array(self, array: Array, progress: Progress | None = None) -> Array:
         """See `Upscaler.array`."""
@@ -119,6 +127,7 @@ def make_upscaler(
     tta: bool,
     device: str | torch.device,
     strength: float | None,
+    memory: int | None = None,
 ) -> Upscaler | AutoUpscaler:
     """Return an upscaler, one that chooses if the model's name ends in "auto".
 
@@ -126,11 +135,19 @@ def make_upscaler(
     """
     if not (isinstance(model, str) and (model == AUTO or model.endswith(f".{AUTO}"))):
         return Upscaler(
-            model, tile=tile, precision=precision, tta=tta, device=device, strength=strength
+            model,
+            tile=tile,
+            precision=precision,
+            tta=tta,
+            device=device,
+            strength=strength,
+            memory=memory,
         )
     if strength is not None:
         raise InputError(f"strength has no meaning for {model!r}, which takes one of the two.")
-    return AutoUpscaler(model, tile=tile, precision=precision, tta=tta, device=device)
+    return AutoUpscaler(
+        model, tile=tile, precision=precision, tta=tta, device=device, memory=memory
+    )
 
 
 def _picture(image: Any) -> Picture:

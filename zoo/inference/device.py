@@ -15,6 +15,7 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 _CPU_BUDGET = 2**30  # bytes; larger tiles gain little on a CPU and crowd out other programs
 _GPU_BUDGET = 2**33  # bytes
+PROCESS = 800_000_000  # bytes of Python and its packages, before there is a picture
 
 
 def pick_device(device: str | torch.device = "auto") -> torch.device:
@@ -57,19 +58,31 @@ def pick_precision(precision: str, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-def memory_budget(device: torch.device) -> int:
+def memory_budget(device: torch.device, memory: int | None = None) -> int:
     """Return how many bytes the activations of a tile may take.
 
     On CUDA: half of the free memory, at most 8 GiB. Elsewhere: an eighth of the installed memory,
     at most 1 GiB; free memory would change the tiles from run to run.
+    memory: bytes that the process may take. Where tiles lie in them, they get at most half of what
+        is left besides Python and its packages.
     """
     if device.type == "cuda":
         return min(_GPU_BUDGET, torch.cuda.mem_get_info(device)[0] // 2)
+    budget = min(_CPU_BUDGET, (installed_memory() or 8 * _CPU_BUDGET) // 8)
+    return budget if memory is None else min(budget, max(memory - PROCESS, 0) // 2)
+
+
+def installed_memory() -> int | None:
+    """Return the bytes of this machine's memory; None where Python can't tell (Windows)."""
     try:
-        installed = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return _CPU_BUDGET
-    return min(_CPU_BUDGET, installed // 8)
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def megabytes(count: int) -> str:
+    """Return bytes as the option --memory takes them, rounded up: "1200MB"."""
+    return f"{-(-count // 10**6)}MB"
 
 
 def _multiplies_bf16() -> bool:

@@ -24,7 +24,7 @@ Read = Callable[[slice, slice], Tensor]
 Write = Callable[[slice, slice, Tensor], None]
 Progress = Callable[[float], None]
 
-_SMALLEST = 32
+SMALLEST = 32  # side of the tiles that are made for any budget
 
 
 class Span(NamedTuple):
@@ -51,7 +51,7 @@ def tile_for(height: int, width: int, *, halo: int, bytes_per_pixel: int, budget
     pixels = budget // bytes_per_pixel
     if height * width <= pixels:
         return max(height, width)
-    return max(math.isqrt(pixels) - 2 * halo, _SMALLEST)
+    return max(math.isqrt(pixels) - 2 * halo, SMALLEST)
 
 
 def run_tiled(

@@ -15,11 +15,12 @@ from zoo.inference.device import memory_budget, pick_precision
 from zoo.inference.enlarging import Enlarging, has_two_steps
 from zoo.inference.inputs import check_array, check_tensor
 from zoo.inference.placement import in_eval_mode, place
-from zoo.inference.tiling import Progress, Read, Write, run_tiled, tile_for
+from zoo.inference.tile_sizes import check_memory, sides
+from zoo.inference.tiling import Progress, Read, Write, run_tiled
+from zoo.pictures.large.picture import LargePicture, new_large, without_memory
 from zoo.pictures.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
+from zoo.pictures.planes import Planes, is_grey
 from zoo.sources import Name
-
-_PIECE = 4  # share of the memory budget for the second step of networks that have two
 
 
 class Upscaler:
@@ -35,10 +36,13 @@ class Upscaler:
         `zoo.inference.device.pick_precision`.
     tta: average over the eight flips and rotations; eight times the work.
     device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
+    memory: bytes that the process is to stay within; it bounds the tiles, see
+        `zoo.inference.device.memory_budget`.
     strength: from 0 to 1, for a registered model with weights "psnr" and "photo": how far its
         weights go from the first, for clean photographs, to the second, which clean most.
 
-    Raises InputError for the arguments, UnknownNameError and WeightsError for the model.
+    Raises InputError for the arguments and for a memory too small for a tile, UnknownNameError and
+    WeightsError for the model.
     """
 
     def __init__(
@@ -50,6 +54,7 @@ class Upscaler:
         tta: bool = False,
         device: str | torch.device = "auto",
         strength: float | None = None,
+        memory: int | None = None,
     ) -> None:
         number = isinstance(tile, int) and not isinstance(tile, bool)
         if tile not in ("auto", None) and not (number and int(tile) > 0):
@@ -73,6 +78,15 @@ class Upscaler:
         ):
             self.tile = None
         self.tta = tta
+        self.memory = memory
+        if memory is not None and self.device.type != "cuda":
+            check_memory(
+                memory,
+                self.model,
+                tile=self.tile,
+                two_steps=has_two_steps(self.model) and not tta,
+                dtype=self.dtype,
+            )
 
     def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:
         """Enlarge a picture; its profile, metadata, dtype, channels and format are kept.
@@ -88,6 +102,20 @@ class Upscaler:
         pixels = self._pixels(picture.pixels, _share(progress, 0, 2))
         alpha = self._pixels(picture.alpha[..., None], _share(progress, 1, 2), within=True)
         return replace(picture, pixels=pixels, alpha=alpha[..., 0])
+
+    def large(self, picture: LargePicture, progress: Progress | None = None) -> LargePicture:
+        """Enlarge a picture in scratch files into others beside them; see `picture`.
+
+        Raises ImageError if their folder can't hold the result.
+        """
+        height, width = (length * self.scale for length in picture.pixels.shape[:2])
+        result = new_large(without_memory(picture.about, height, width), picture.pixels.folder)
+        pairs = list(zip(picture.planes, result.planes, strict=True))
+        with result.closed_if_failed():
+            for index, (source, target) in enumerate(pairs):
+                part = _share(progress, index, len(pairs))
+                self._enlarge(source, target, part, within=index > 0)
+        return result
 
     def array(self, array: Array, progress: Progress | None = None) -> Array:
         """Enlarge `[H, W]` (grey) or `[H, W, 1 | 3 | 4]` (grey, RGB, RGBA), uint8 or uint16.
@@ -131,20 +159,27 @@ class Upscaler:
         self._run(read, write, height, width, progress)
 
     def _pixels(self, pixels: Array, progress: Progress | None, *, within: bool = False) -> Array:
-        """Enlarge `[H, W, C]`; only one tile at a time is float, for a result can be gigabytes."""
+        """Enlarge `[H, W, C]`."""
         height, width, channels = pixels.shape
         result = np.empty((height * self.scale, width * self.scale, channels), pixels.dtype)
-        if all((row == row[:, :1]).all() for row in pixels):
-            pixels = pixels[..., :1]  # colours come from colours alone
+        self._enlarge(pixels, result, progress, within=within)
+        return result
+
+    def _enlarge(
+        self, source: Planes, target: Planes, progress: Progress | None, *, within: bool = False
+    ) -> None:
+        """Enlarge `[H, W, C]`; only one tile at a time is float, for a result can be gigabytes."""
+        height, width, channels = source.shape
+        if is_grey(source):
+            channels = 1  # colours come from colours alone
 
         def read(rows: slice, columns: slice) -> Tensor:
-            return to_tensor(pixels[rows, columns])
+            return to_tensor(source[rows, columns][..., :channels])
 
         def write(rows: slice, columns: slice, part: Tensor) -> None:
-            result[rows, columns] = to_pixels(part, pixels.dtype)
+            target[rows, columns] = to_pixels(part, target.dtype)
 
         self._run(read, write, height, width, progress, within=within)
-        return result
 
     def _run(
         self,
@@ -165,8 +200,15 @@ class Upscaler:
             tta=self.tta,
             within=within,
         )
-        halo = cast(int, getattr(model, "halo", 0))
-        tile, piece = self._sides(model, height, width, halo)
+        tile, piece = sides(
+            model,
+            height,
+            width,
+            tile=self.tile,
+            two_steps=has_two_steps(model) and not self.tta,
+            dtype=self.dtype,
+            budget=memory_budget(self.device, self.memory),
+        )
         with torch.inference_mode():
             run_tiled(
                 enlarging.begin,
@@ -176,33 +218,11 @@ class Upscaler:
                 height=height,
                 width=width,
                 tile=tile,
-                halo=halo,
+                halo=cast(int, getattr(model, "halo", 0)),
                 scale=self.scale,
                 piece=piece,
                 progress=progress,
             )
-
-    def _sides(self, model: nn.Module, height: int, width: int, halo: int) -> tuple[int, int]:
-        """Sides of the tiles, and of the pieces in which they are enlarged."""
-        whole, size = max(height, width), self.dtype.itemsize
-        tile = whole if self.tile is None else self.tile
-        budget = memory_budget(self.device)
-        if not has_two_steps(model) or self.tta:
-            if tile == "auto":
-                cost = cast(int, model.peak_floats) * size
-                tile = tile_for(height, width, halo=halo, bytes_per_pixel=cost, budget=budget)
-            return int(tile), int(tile)
-        if tile == "auto":
-            cost = model.trunk_floats * size
-            tile = tile_for(height, width, halo=halo, bytes_per_pixel=cost, budget=budget)
-        piece = tile_for(
-            height,
-            width,
-            halo=model.enlarge_halo,
-            bytes_per_pixel=model.peak_floats * size,
-            budget=budget // _PIECE,
-        )
-        return int(tile), min(int(tile), piece)
 
 
 def _share(progress: Progress | None, index: int, count: int) -> Progress | None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from zoo.pictures.picture import Array, Picture
 
 _LUMA = (0.299, 0.587, 0.114)
-_SIDE = 2048  # of the part that is looked at, at the centre
+SIDE = 2048  # of the part that is looked at, at the centre
 _BLOCK = 8  # coefficients a side of the squares in which noise is measured
 
 
@@ -61,8 +61,8 @@ def noise(luma: NDArray[np.float64]) -> float:
 def _luma(pixels: Array) -> NDArray[np.float64]:
     """Luma `[h, w]` in 0..255 of the centre."""
     height, width = pixels.shape[:2]
-    top, left = (max(0, (length - _SIDE) // 2) for length in (height, width))
-    part = pixels[top : top + _SIDE, left : left + _SIDE]
+    top, left = (max(0, (length - SIDE) // 2) for length in (height, width))
+    part = pixels[top : top + SIDE, left : left + SIDE]
     luma = part[..., 0].astype(float) if part.shape[2] == 1 else part @ np.array(_LUMA)
     return np.asarray(luma * (255 / np.iinfo(pixels.dtype).max))
 

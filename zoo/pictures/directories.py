@@ -50,11 +50,15 @@ Directory = dict[int, Entry]
 
 @dataclass(frozen=True)
 class Tiff:
-    """The header of a TIFF file: byte order "<" or ">", BigTIFF or not, directories in order."""
+    """The header of a TIFF file: byte order "<" or ">", BigTIFF or not, directories in order.
+
+    following: the place of the directory behind those, 0 if there is none.
+    """
 
     order: str
     big: bool
     directories: list[Directory]
+    following: int = 0
 
 
 def read_tiff(stream: IO[bytes], *, first_only: bool = False) -> Tiff:
@@ -89,7 +93,7 @@ def read_tiff(stream: IO[bytes], *, first_only: bool = False) -> Tiff:
         directories.append(directory)
         if first_only:
             break
-    return Tiff(order, big, directories)
+    return Tiff(order, big, directories, offset)
 
 
 def _read(
@@ -129,8 +133,11 @@ def _read(
     return directory, next_offset
 
 
-def serialise(directory: Directory, *, order: str, big: bool, at: int) -> bytes:
-    """Return a directory that is to stand at offset `at` of its file, its values behind it."""
+def serialise(directory: Directory, *, order: str, big: bool, at: int, following: int = 0) -> bytes:
+    """Return a directory that is to stand at offset `at` of its file, its values behind it.
+
+    following: the place of the next directory, 0 for none.
+    """
     field = "Q" if big else "I"
     width = struct.calcsize(field)
     head = struct.pack(order + ("Q" if big else "H"), len(directory))
@@ -150,4 +157,4 @@ def serialise(directory: Directory, *, order: str, big: bool, at: int) -> bytes:
             value = place
             tail += data
         table += struct.pack(order + "HH" + field, tag, kind, entry.count) + value
-    return head + table + bytes(width) + tail
+    return head + table + struct.pack(order + field, following) + tail

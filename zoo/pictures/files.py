@@ -7,15 +7,17 @@ write_image(picture, "copy.jpg")
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from zoo.errors import DataError, ImageError, InputError, ZooError, did_you_mean
 from zoo.pictures.formats import FORMATS, SUFFIXES, check_format
 from zoo.pictures.picture import Array, Picture
-from zoo.pictures.reading import read_picture
+from zoo.pictures.reading import Description, open_picture, read_picture
 from zoo.pictures.writing import check_suffix, write_picture
 from zoo.store.atomic import obstacle, replacing
 
@@ -73,9 +75,25 @@ def read_image(path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PI
     its format, or 16 bits a channel in colour or with alpha, need.
     """
     path = Path(path)
+    with reading(path) as stream:
+        return read_picture(stream, path, max_pixels=max_pixels)
+
+
+def read_description(
+    path: str | os.PathLike[str], *, max_pixels: int = DEFAULT_MAX_PIXELS
+) -> Description:
+    """Read the header of an image file; raises what `read_image` raises, but for damaged pixels."""
+    path = Path(path)
+    with reading(path) as stream, open_picture(stream, path, max_pixels=max_pixels) as opened:
+        return opened.description
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[IO[bytes]]:
+    """Yield an image file that is open; what goes wrong is raised as `read_image` says it."""
     try:
         with path.open("rb") as stream:
-            return read_picture(stream, path, max_pixels=max_pixels)
+            yield stream
     except ZooError as error:
         raise type(error)(f"{path}: {error}") from error
     except FileNotFoundError as error:
@@ -150,13 +168,22 @@ def write_image(
     Raises InputError for another quality, what `check_output` raises, and ImageError if writing
     fails.
     """
+    with writing(picture, Path(path), quality=quality, overwrite=overwrite) as part:
+        write_picture(picture, part, quality=quality)
+
+
+@contextmanager
+def writing(picture: Picture, path: Path, *, quality: int, overwrite: bool) -> Iterator[Path]:
+    """Yield the path of a file that becomes `path` if all goes well.
+
+    What does not is raised as `write_image` says it.
+    """
     if not 1 <= quality <= 100:
         raise InputError(f"The quality must lie in 1..100, not {quality}.")
-    path = Path(path)
     check_output(picture, path, overwrite=overwrite)
     try:
         with replacing(path) as part:
-            write_picture(picture, part, quality=quality)
+            yield part
     except ZooError:
         raise
     except Exception as error:

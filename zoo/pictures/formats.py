@@ -29,6 +29,7 @@ class Format:
     longest: in bytes, of what can be too long.
     max_side: in pixels.
     max_bytes: of the uncompressed pixels.
+    peak: memory while zoo writes it in one piece, over that of the picture, which is included.
     feature: what PIL must be built with, as `PIL.features` names it.
     plugin: the module that adds the format to PIL, of the extra `formats`.
     """
@@ -44,6 +45,7 @@ class Format:
     longest: tuple[tuple[str, int], ...] = ()
     max_side: int = 2**31 - 1
     max_bytes: int = 2**63
+    peak: float = 2.5
     feature: str | None = None
     plugin: str | None = None
 
@@ -79,6 +81,7 @@ FORMATS = {
         grey=False,
         keeps=("exif", "xmp"),
         max_side=16_383,
+        peak=6.5,
         feature="webp",
     ),
     "TIFF": Format(
@@ -97,6 +100,7 @@ FORMATS = {
         keeps=("exif", "xmp"),
         max_side=32_768,
         max_bytes=3 * 2**28,  # libavif reads no more
+        peak=16,
         feature="avif",
     ),
     "JPEG2000": Format(
@@ -106,6 +110,7 @@ FORMATS = {
         deep=(1,),
         keeps=("comment",),
         longest=(("comment", _MARKER),),
+        peak=15,
         feature="jpg_2000",
     ),
     "BMP": Format((".bmp",), lossless=True, keeps=("dpi",), max_bytes=2**32 - 2**22),

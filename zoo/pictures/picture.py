@@ -90,14 +90,19 @@ def fill_transparent(pixels: Array, alpha: Array) -> Array:
     holes = alpha == 0
     if not holes.any() or holes.all():
         return pixels
-    height, width = alpha.shape
-    coarse = fill_transparent(*_halve(pixels, alpha))
+    coarse = fill_transparent(*halve(pixels, alpha))
+    return fill_from(pixels, holes, coarse)
+
+
+def fill_from(pixels: Array, holes: Array, coarse: Array) -> Array:
+    """Return `[H, W, C]` whose holes have the colour of a copy `[ceil(H/2), ceil(W/2), C]`."""
+    height, width = holes.shape
     coarse = np.rint(coarse).astype(pixels.dtype)
     spread = coarse.repeat(2, axis=0)[:height].repeat(2, axis=1)[:, :width]
     return np.where(holes[..., None], spread, pixels)
 
 
-def _halve(colour: Array, weight: Array) -> tuple[Array, Array]:
+def halve(colour: Array, weight: Array) -> tuple[Array, Array]:
     """Return the weighted mean colour `[ceil(H/2), ceil(W/2), C]` and weight of 2 × 2 blocks."""
     height, width = (weight.shape[0] + 1) // 2, (weight.shape[1] + 1) // 2
     colours = np.zeros((height, width, colour.shape[2]), np.float32)

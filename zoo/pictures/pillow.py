@@ -53,9 +53,9 @@ def compose(pixels: Array, alpha: Array | None, header: Header, format: str) -> 
 
     pixels: `[H, W, C]`; alpha: `[H, W]` or None.
     """
-    pixels = _turn(pixels, header.orientation)
+    pixels = turned(pixels, header.orientation)
     if alpha is not None:
-        alpha = _turn(alpha, header.orientation)
+        alpha = turned(alpha, header.orientation)
         pixels = fill_transparent(pixels, alpha)
     format = "JPEG" if format == "MPO" else format
     return Picture(pixels, alpha, header.profile, header.exif, format, header.metadata)
@@ -159,7 +159,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     return converted or image.convert("RGB")
 
 
-def _turn(plane: Array, orientation: int) -> Array:
+def turned(plane: Array, orientation: int) -> Array:
     """Undo an EXIF orientation (1..8) of `[H, W, ...]`; 5..8 swap height and width."""
     if orientation in (5, 6, 7, 8):
         plane = plane.swapaxes(0, 1)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
-from typing import IO
+from typing import IO, NamedTuple
 
 from PIL import Image, ImageFile
 
 from zoo.errors import ImageError
 from zoo.pictures import boxes
 from zoo.pictures.formats import FORMATS, require_format
-from zoo.pictures.header import make_header, read_header
+from zoo.pictures.header import Header, make_header, read_header
 from zoo.pictures.picture import Picture
 from zoo.pictures.pillow import decode, is_deep
 from zoo.pictures.sixteen_bit import read_deep
@@ -26,18 +27,58 @@ _JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 _TGA_FOOTER = b"TRUEVISION-XFILE.\0"
 
 
+@dataclass(frozen=True)
+class Description:
+    """What the header of an image file tells.
+
+    height, width: of the pixels in the file; the header's orientation is still to be applied.
+    channels: 1 (grey) or 3 (RGB), besides alpha.
+    bits: 8 or 16 a channel.
+    streams: whether pyvips decodes the file row by row to the pixels that `read_picture` returns.
+    """
+
+    format: str
+    height: int
+    width: int
+    channels: int
+    bits: int
+    has_alpha: bool
+    header: Header
+    streams: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the pixels in memory."""
+        return self.height * self.width * (self.channels + self.has_alpha) * self.bits // 8
+
+
+class Opened(NamedTuple):
+    """An open image file: what its header tells, and a function that returns the picture."""
+
+    description: Description
+    decode: Callable[[], Picture]
+
+
 def read_picture(stream: IO[bytes], path: Path, *, max_pixels: int) -> Picture:
     """Read a picture from an open file; its name counts for TGA alone, which has no signature.
 
     Raises ImageError for what zoo doesn't take, MissingDependencyError for what needs a package,
     and what decoders raise for damaged files, which is almost anything.
     """
+    with open_picture(stream, path, max_pixels=max_pixels) as opened:
+        return opened.decode()
+
+
+@contextmanager
+def open_picture(stream: IO[bytes], path: Path, *, max_pixels: int) -> Iterator[Opened]:
+    """Yield what the header of an open file tells; raises what `read_picture` raises."""
     with _without_pils_limit(), warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         format = _recognise(stream, path)
         require_format(format)
         if format == "TIFF":
-            return _read_tiff(stream, path, max_pixels)
+            yield _open_tiff(stream, path, max_pixels)
+            return
         if format == "JXL":  # whose plugin decodes when it opens
             _check_size(*boxes.jxl_size(stream), max_pixels)
         stream.seek(0)
@@ -50,9 +91,33 @@ def read_picture(stream: IO[bytes], path: Path, *, max_pixels: int) -> Picture:
             )
         header = read_header(image, stream)
         if image.format == "PNG" and is_deep(image):
-            return read_deep(path, header, "PNG", has_alpha=image.has_transparency_data)
+            told = _describe(image, header)
+            yield Opened(told, lambda: read_deep(path, header, "PNG", has_alpha=told.has_alpha))
+            return
         _check_depth(image, stream)
-        return decode(image, header)
+        yield Opened(_describe(image, header), lambda: decode(image, header))
+
+
+def _describe(image: ImageFile.ImageFile, header: Header) -> Description:
+    deep = is_deep(image) or image.mode[0] == "I"
+    plain = "transparency" not in image.info and not image.info.get("interlace")
+    rows = [options for _, _, _, options in getattr(image, "tile", ())]
+    mode = "LA" if rows == ["LA;16B"] else image.mode  # which PIL would make RGBA
+    streams = {
+        "JPEG": image.mode in ("L", "RGB"),
+        "MPO": image.mode in ("L", "RGB"),
+        "PNG": (plain and rows in (["L"], ["LA"], ["RGB"], ["RGBA"])) or (plain and deep),
+    }
+    return Description(
+        format="JPEG" if image.format == "MPO" else str(image.format),
+        height=image.height,
+        width=image.width,
+        channels=1 if mode[0] in "1LI" and mode != "LAB" else 3,
+        bits=16 if deep else 8,
+        has_alpha=image.has_transparency_data,
+        header=header,
+        streams=streams.get(str(image.format), False),
+    )
 
 
 def _recognise(stream: IO[bytes], path: Path) -> str:
@@ -82,7 +147,7 @@ def _is_tga(stream: IO[bytes], path: Path) -> bool:
     return named or stream.read() == _TGA_FOOTER
 
 
-def _read_tiff(stream: IO[bytes], path: Path, max_pixels: int) -> Picture:
+def _open_tiff(stream: IO[bytes], path: Path, max_pixels: int) -> Opened:
     page = Page(stream)
     _check_size(*page.size, max_pixels)
     if page.pages > 1:
@@ -91,8 +156,20 @@ def _read_tiff(stream: IO[bytes], path: Path, max_pixels: int) -> Picture:
             "save the one you want as a file of its own."
         )
     if page.is_deep:
+        if not page.is_whole:
+            raise ImageError("the file is damaged: its pixels end too early.")
         header = make_header(page.profile(), page.exif(), page.metadata())
-        return read_deep(path, header, "TIFF", has_alpha=page.has_alpha)
+        told = Description(
+            format="TIFF",
+            height=page.size[1],
+            width=page.size[0],
+            channels=1 if page.samples < 3 else 3,
+            bits=16,
+            has_alpha=page.has_alpha,
+            header=header,
+            streams=page.is_plain,
+        )
+        return Opened(told, lambda: read_deep(path, header, "TIFF", has_alpha=told.has_alpha))
     stream.seek(0)
     try:
         image = Image.OPEN["TIFF"][0](stream, "")
@@ -103,7 +180,15 @@ def _read_tiff(stream: IO[bytes], path: Path, max_pixels: int) -> Picture:
             f"the picture has {page.describe()}; zoo takes 8 or 16 bits a channel, grey or RGB, "
             "with or without transparency."
         )
-    return decode(image, read_header(image, stream))
+    header = read_header(image, stream)
+    width, height = page.size  # PIL tells those of the upright picture
+    told = replace(
+        _describe(image, header),
+        width=width,
+        height=height,
+        streams=page.is_plain and page.is_whole,
+    )
+    return Opened(told, lambda: decode(image, header))
 
 
 def _check_size(width: int, height: int, max_pixels: int) -> None:

@@ -13,14 +13,17 @@ from zoo.pictures.picture import Array, Picture
 from zoo.pictures.pillow import compose
 
 
-def require_pyvips() -> Any:
-    """Return the module `pyvips`; raise MissingDependencyError, which says how to install it."""
+def require_pyvips(
+    what: str = "16 bits a channel in colour or with transparency, and floats,",
+) -> Any:
+    """Return the module `pyvips`; raise MissingDependencyError, which says what needs it and how
+    to install it.
+    """
     try:
         import pyvips
     except (ImportError, OSError) as error:  # OSError: the package without the libvips library
         raise MissingDependencyError(
-            "16 bits a channel in colour or with transparency, and floats, need pyvips: "
-            "pip install 'zoo-models[large]'."
+            f"{what} need pyvips: pip install 'zoo-models[large]'."
         ) from error
     return pyvips
 

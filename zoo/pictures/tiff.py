@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -17,6 +18,7 @@ from zoo.pictures.picture import Array, Picture
 
 # Pixels from here on go into a BigTIFF; the rest of 4 GiB is left to compression and metadata.
 CLASSIC_BYTES = 2**32 - 2**26
+TILE = 256  # pixels a side
 _NAMES = tifffile.TIFF.TAGS
 _NO_UNIT = 1
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
@@ -31,6 +33,7 @@ class Page:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.tiff: Tiff = read_tiff(stream)
+        self._file_size = stream.seek(0, 2)
         if not self.tiff.directories:
             raise ValueError("no directory")
         self.directory: Directory = self.tiff.directories[0]
@@ -69,6 +72,27 @@ class Page:
         premultiplied = 1 in self.extra
         layout = (self.samples, self.photometric)
         return (deep or floats) and layout in layouts and not premultiplied
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether this is grey or RGB of 8 or 16 bits, with alpha or not, and nothing else."""
+        layouts = ((1, 1), (2, 1, 2), (3, 2), (4, 2, 2))
+        layout = (self.samples, self.photometric, *self.extra)
+        return self.bits in ({8}, {16}) and self.formats == {1} and layout in layouts
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the pixels lie inside the file. libvips reads what is missing as black."""
+        pieces = (
+            zip(
+                self._numbers(f"{kind}Offsets", []),
+                self._numbers(f"{kind}ByteCounts", []),
+                strict=False,
+            )
+            for kind in ("Strip", "Tile")
+        )
+        ends = [start + count for kind in pieces for start, count in kind]
+        return 0 < max(ends, default=0) <= self._file_size
 
     @property
     def has_alpha(self) -> bool:
@@ -121,12 +145,23 @@ class Page:
         return [curve[::step] for curve in values.reshape(-1, length)]
 
 
-def write_tiff(picture: Picture, path: Path) -> None:
-    """Write a picture with all its metadata, as BigTIFF where classic TIFF ends."""
-    planes, more = picture.pixels, picture.metadata
-    if picture.alpha is not None:
-        planes = np.concatenate([planes, picture.alpha[..., None]], axis=2)
-    exif = read_block(picture.exif)
+class Level(NamedTuple):
+    """An image of a pyramid: its shape `[H, W, C]`, and its tiles of `TILE`² pixels in turn."""
+
+    shape: tuple[int, int, int]
+    tiles: Iterator[Array]
+
+
+def write_tiff(picture: Picture, path: Path, *, levels: Iterator[Level] | None = None) -> None:
+    """Write a picture with all its metadata, as BigTIFF where classic TIFF ends.
+
+    levels: what to write instead of the picture's own pixels, by tiles: the same image at full
+        size, then smaller ones, each half as large as the one before.
+    """
+    height, width, channels = picture.pixels.shape
+    channels += picture.alpha is not None
+    size = height * width * channels * picture.pixels.itemsize
+    exif, more = read_block(picture.exif), picture.metadata
     extratags = [
         (_NAMES[name], kind, len(data), data, True)
         for name, kind, data in (("XMP", 1, more.xmp), ("IPTCNAA", 7, more.iptc))
@@ -134,27 +169,47 @@ def write_tiff(picture: Picture, path: Path) -> None:
     ]
     with tifffile.TiffWriter(
         path,
-        bigtiff=planes.nbytes > CLASSIC_BYTES,
+        bigtiff=size * (4 / 3 if levels else 1) > CLASSIC_BYTES,
         byteorder=">"
         if exif and exif.order == ">"
         else "<",  # then values of EXIF can stay as they are
     ) as file:
-        file.write(
-            planes if planes.shape[2] > 1 else planes[..., 0],
-            photometric="rgb" if planes.shape[2] > 2 else "minisblack",
-            planarconfig="contig" if planes.shape[2] > 1 else None,
-            extrasamples=["unassalpha"] if picture.alpha is not None else None,
-            compression="zlib" if more.compressed else None,
-            predictor=more.compressed,
-            iccprofile=picture.icc_profile,
-            resolution=more.dpi,
-            resolutionunit="INCH" if more.dpi else None,
-            software=False,
-            metadata=None,
-            extratags=extratags,
-        )
+
+        def write(
+            data: Any, *, shape: tuple[int, ...] | None = None, reduced: bool = False
+        ) -> None:
+            file.write(
+                data,
+                shape=shape,
+                dtype=picture.pixels.dtype if shape else None,
+                tile=(TILE, TILE) if shape else None,
+                photometric="rgb" if channels > 2 else "minisblack",
+                planarconfig="contig" if channels > 1 else None,
+                extrasamples=["unassalpha"] if picture.alpha is not None else None,
+                compression="zlib" if more.compressed else None,
+                predictor=more.compressed,
+                subfiletype=_REDUCED if reduced else 0,
+                iccprofile=None if reduced else picture.icc_profile,
+                resolution=None if reduced else more.dpi,
+                resolutionunit="INCH" if more.dpi and not reduced else None,
+                software=False,
+                metadata=None,
+                extratags=() if reduced else extratags,
+            )
+
+        if levels is None:
+            write(_planes(picture))
+        for index, (shape, tiles) in enumerate(levels or ()):
+            write(tiles, shape=shape if channels > 1 else shape[:2], reduced=index > 0)
     if exif:
         _add_exif(path, exif.directories[0], keep_resolution=more.dpi is None)
+
+
+def _planes(picture: Picture) -> Array:
+    planes = picture.pixels
+    if picture.alpha is not None:
+        planes = np.concatenate([planes, picture.alpha[..., None]], axis=2)
+    return planes if planes.shape[2] > 1 else planes[..., 0]
 
 
 def _add_exif(path: Path, exif: Directory, *, keep_resolution: bool) -> None:
@@ -166,7 +221,13 @@ def _add_exif(path: Path, exif: Directory, *, keep_resolution: bool) -> None:
             written = {tag: entry for tag, entry in written.items() if tag not in RESOLUTION_TAGS}
         end = stream.seek(0, 2)
         at = end + -end % 8
-        data = serialise({**descriptive(exif), **written}, order=tiff.order, big=tiff.big, at=at)
+        data = serialise(
+            {**descriptive(exif), **written},
+            order=tiff.order,
+            big=tiff.big,
+            at=at,
+            following=tiff.following,
+        )
         stream.write(bytes(at - end) + data)
         stream.seek(8 if tiff.big else 4)
         stream.write(struct.pack(tiff.order + ("Q" if tiff.big else "I"), at))

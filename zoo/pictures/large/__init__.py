@@ -1,0 +1,1 @@
+"""Pictures that lie in scratch files, because their pixels would fill the memory."""
