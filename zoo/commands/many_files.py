@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
@@ -84,10 +85,14 @@ class _Batch:
 
     def run(self) -> int:
         start, interrupted = time.monotonic(), False
-        with ThreadPoolExecutor(1) as writer, progress_bar(self.stderr) as bar:
-            self.writer, self.bar = writer, bar
+        files = self.sources.files
+        with (
+            ThreadPoolExecutor(1) as self.writer,
+            progress_bar(self.stderr) as self.bar,
+            finished_ahead(lambda i: self.loader.read(*files[i]), range(len(files))) as coming,
+        ):
             try:
-                self._each()
+                self._each(coming)
             except KeyboardInterrupt:
                 interrupted = True
                 self.room.lift()  # the next picture may be waiting for this one's
@@ -104,13 +109,12 @@ class _Batch:
             Console(soft_wrap=True).print(text, markup=False, highlight=False)
         return _INTERRUPTED if interrupted else int(self.failed > 0)
 
-    def _each(self) -> None:
+    def _each(self, coming: Iterator[Future[Ready | None]]) -> None:
         """Read, work and write in turns; what goes wrong is reported in the order of the files."""
         files = self.sources.files
         # Progress counts bytes of files: their pixels are not known before they are read.
         sizes = [max(file.stat().st_size, 1) if file.is_file() else 1 for file, _ in files]
         task = self.bar.add_task("", total=sum(sizes), position="")
-        coming = finished_ahead(lambda index: self.loader.read(*files[index]), range(len(files)))
         for index, (read, (source, _)) in enumerate(zip(coming, files, strict=True)):
             before, position = sum(sizes[:index]), f"{index + 1}/{len(files)}"
             name = source.name[-30:]
