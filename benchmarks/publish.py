@@ -30,7 +30,7 @@ from curves import plot_curve
 from declare import declared, declaring
 from findings import findings
 from mean import mean_of
-from speed.page import draw, page
+from speed.page import draw, draw_memory, page
 from speed.page import results as speeds
 from tables import degradations, result, segmentation, shipped, super_resolution
 
@@ -192,6 +192,8 @@ def pages() -> None:
     cost.draw(RESULTS, ROOT / "docs" / "cost.svg")
     if speeds(RESULTS):
         draw(RESULTS, ROOT / "docs" / "speed.svg")
+    if "memory" in speeds(RESULTS):
+        draw_memory(RESULTS, ROOT / "docs" / "memory.svg")
 
 
 def write_json(file: Path, content: object) -> None:

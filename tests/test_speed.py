@@ -49,26 +49,41 @@ def test_steps_of_training_are_timed() -> None:
 def test_the_page_follows_the_results(tmp_path: Path) -> None:
     assert page.results(tmp_path) == {}
     start = {"case": "zoo --help", "seconds": 0.345}
+    memory = [
+        {
+            "case": f"{size} megapixels",
+            "way": "bound",
+            "megapixels": size,
+            "peak_bytes": 3_000_000,
+            "seconds": 2 * size**1.5,
+        }
+        for size in (1, 25, 400)
+    ]
     for part, rows in (
         ("super-resolution", [row(ratio=4.25, highest=5)]),
         ("start", [row(ours="import zoo"), start]),
-        ("memory", [{"case": "25 megapixels", "peak_bytes": 3_000_000, "peak_by_result": 1.5}]),
+        ("memory", memory),
     ):
         result = {"rows": rows, "date": "2026-01-02", "environment": ENVIRONMENT, "peers": {"a": 1}}
+        if part == "memory":
+            result["exponents"] = processes.exponents(memory)
         (tmp_path / f"speed_{part}.json").write_text(json.dumps(result))
     text = page.page(tmp_path)
     assert "| a job | zoo.upscale | other | **4.25** | 1.50–5.00 |" in text
     assert "2026-01-02, 2 threads of a processor, torch 2.8. Beside a 1." in text
     assert "| zoo --help | 0.345 |" in text
-    assert "| 25 megapixels | 3 MB | 1.5 |" in text
+    assert "| 25 megapixels | 3 MB | 250 |" in text
+    assert "to the power of 1.50 (bound)." in text
     page.draw(tmp_path, tmp_path / "speed.svg")
     assert "zoo.upscale beside other" in (tmp_path / "speed.svg").read_text()
+    page.draw_memory(tmp_path, tmp_path / "memory.svg")
+    assert "megapixels of the result" in (tmp_path / "memory.svg").read_text()
 
 
 @pytest.mark.slow
 def test_whole_processes_are_measured(tiny_upscaler: Path) -> None:
-    (memory,) = processes.memory(megapixels=(1,), model=str(tiny_upscaler))
-    assert 5e7 < memory["peak_bytes"] < 2e9
+    for memory in processes.memory(megapixels=(1,), model=str(tiny_upscaler)):
+        assert 5e7 < memory["peak_bytes"] < 2e9
     (folder,) = processes.folder(photographs=2, model=str(tiny_upscaler))
     assert folder["whole_by_network_alone"] > 1
     imports = [made for made in processes.start(repeats=1) if made["case"] == "import"]

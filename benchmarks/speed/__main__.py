@@ -65,7 +65,8 @@ def measure(part: str, *, photographs: int) -> tuple[list[dict[str, Any]], dict[
     if part == "folder":
         return processes.folder(photographs=photographs), {}
     if part == "memory":
-        return processes.memory(), {}
+        rows = processes.memory()
+        return rows, {"exponents": processes.exponents(rows)}
     from speed import segmentation, super_resolution, training  # which need the peers
     from speed.timing import matmul_peak
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
 
@@ -46,6 +47,8 @@ def page(folder: Path) -> str:
         parts += [f"## {TITLES[part]}", circumstances(measured)]
         parts += [ratio_table(ratios)] if ratios else []
         parts += [plain_table(others)] if others else []
+        if growth := measured.get("exponents"):
+            parts += [grown(growth), "![Peak memory over the size of the result](memory.svg)"]
         parts.append(f"All figures: [JSON](../benchmarks/results/speed_{part}.json).")
     return "\n\n".join(parts) + "\n"
 
@@ -80,7 +83,7 @@ def ratio_table(rows: Sequence[dict[str, Any]]) -> str:
 
 def plain_table(rows: Sequence[dict[str, Any]]) -> str:
     """Rows of one part that have no peer; their keys are the columns."""
-    columns = [key for key in rows[0] if key != "case"]
+    columns = [key for key in rows[0] if key not in ("case", "way", "megapixels")]
     titles = " | ".join(column.replace("_", " ") for column in columns)
     lines = [f"| | {titles} |", f"|---|{'---|' * len(columns)}"]
     lines += [
@@ -90,35 +93,61 @@ def plain_table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def grown(exponents: dict[str, float]) -> str:
+    told = [f"{power:.2f} ({way})" for way, power in exponents.items()]
+    return f"Time grows with the pixels to the power of {' and '.join(told)}."
+
+
 def number(column: str, value: float) -> str:
     return f"{value / 1e6:,.0f} MB" if column.endswith("bytes") else f"{value:.3g}"
 
 
 def draw(folder: Path, file: Path) -> None:
     """A bar for each ratio of what users call and train, as an SVG."""
-    import matplotlib
-
-    matplotlib.use("svg")
-    matplotlib.rcParams["svg.hashsalt"] = "zoo"  # the same figures make the same file
-    from matplotlib import pyplot
-
     rows = [
         row
         for part, measured in results(folder).items()
         for row in measured["rows"]
         if part in ("fast", "training") or row.get("ours", "").startswith(("zoo.up", "zoo.seg"))
     ]
-    figure, axes = pyplot.subplots(figsize=(8, 1.2 + 0.25 * len(rows)), layout="constrained")
-    labels = [f"{row['case']}: {row['ours']} beside {row['other']}" for row in rows]
-    ratios = [row["ratio"] for row in rows]
-    spread = [
-        [row["ratio"] - row["lowest"] for row in rows],
-        [row["highest"] - row["ratio"] for row in rows],
-    ]
-    axes.barh(labels, ratios, xerr=spread, color="#4878a8", ecolor="#1c1e21")
-    axes.axvline(1, color="black", linewidth=1)
-    axes.set(xlabel="times as fast")
-    axes.tick_params(axis="y", labelsize=7)
-    axes.invert_yaxis()
-    figure.savefig(file, metadata={"Date": None})
-    pyplot.close(figure)
+    with figure(file, height=1.2 + 0.25 * len(rows)) as axes:
+        labels = [f"{row['case']}: {row['ours']} beside {row['other']}" for row in rows]
+        ratios = [row["ratio"] for row in rows]
+        spread = [
+            [row["ratio"] - row["lowest"] for row in rows],
+            [row["highest"] - row["ratio"] for row in rows],
+        ]
+        axes.barh(labels, ratios, xerr=spread, color="#4878a8", ecolor="#1c1e21")
+        axes.axvline(1, color="black", linewidth=1)
+        axes.set(xlabel="times as fast")
+        axes.tick_params(axis="y", labelsize=7)
+        axes.invert_yaxis()
+
+
+def draw_memory(folder: Path, file: Path) -> None:
+    """Peak memory over the size of the result, a line for each way, as an SVG."""
+    rows = results(folder)["memory"]["rows"]
+    with figure(file, height=4) as axes:
+        for way in dict.fromkeys(row["way"] for row in rows):
+            points = [
+                (each["megapixels"], each["peak_bytes"]) for each in rows if each["way"] == way
+            ]
+            sizes, peaks = zip(*points, strict=True)
+            axes.plot(sizes, [peak / 1e9 for peak in peaks], marker="o", label=way)
+        axes.set(xlabel="megapixels of the result", ylabel="peak memory in GB", ylim=(0, None))
+        axes.legend()
+
+
+@contextmanager
+def figure(file: Path, *, height: float) -> Iterator[Any]:
+    """Axes to draw on; the same figures make the same file."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "zoo"
+    from matplotlib import pyplot
+
+    drawn, axes = pyplot.subplots(figsize=(8, height), layout="constrained")
+    yield axes
+    drawn.savefig(file, metadata={"Date": None})
+    pyplot.close(drawn)

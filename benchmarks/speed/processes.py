@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +90,31 @@ def folder(*, photographs: int, model: str = "srresnet_x2.fast") -> list[dict[st
 
 
 def memory(
-    *, megapixels: tuple[int, ...] = (25, 100, 400), model: str = "srresnet_x2.fast"
+    *,
+    megapixels: Sequence[int] = (25, 100, 400),
+    model: str = "srresnet_x2.fast",
+    bound: str = "2GB",
 ) -> list[dict[str, Any]]:
-    """Peak resident memory of `zoo upscale` for results of so many megapixels."""
-    return [peak(size, model) for size in megapixels]
+    """Peak resident memory of `zoo upscale` for results of so many megapixels, free and bound."""
+    ways = {"as it comes": [], f"--memory {bound}": ["--memory", bound]}
+    return [
+        {"case": f"{size} megapixels, {way}", "way": way, "megapixels": size}
+        | peak(size, model, options)
+        for way, options in ways.items()
+        for size in megapixels
+    ]
 
 
-def peak(megapixels: int, model: str) -> dict[str, Any]:
+def exponents(rows: list[dict[str, Any]]) -> dict[str, float]:
+    """By way: the power of the pixels with which the time grows, fitted to all sizes."""
+    slopes = {}
+    for way in dict.fromkeys(row["way"] for row in rows):
+        points = [(row["megapixels"], row["seconds"]) for row in rows if row["way"] == way]
+        slopes[way] = float(np.polyfit(*np.log(points).T, 1)[0])
+    return slopes
+
+
+def peak(megapixels: int, model: str, options: list[str]) -> dict[str, Any]:
     """One process's peak, beside the size of its result in memory."""
     height = round((megapixels * 1e6 / 4 * 2 / 3) ** 0.5)
     width = height * 3 // 2
@@ -103,7 +122,7 @@ def peak(megapixels: int, model: str) -> dict[str, Any]:
         source, target = Path(place, "in.jpg"), Path(place, "out.jpg")
         Image.fromarray(photograph(height, width)).save(source, quality=95)
         begin = time.perf_counter()
-        enlarge = command("upscale", source, "-o", target, "--model", model)
+        enlarge = command("upscale", source, "-o", target, "--model", model, *options)
         shown = subprocess.run(
             [*PYTHON, PEAK, *enlarge], check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT
         )
@@ -111,7 +130,6 @@ def peak(megapixels: int, model: str) -> dict[str, Any]:
     result = 3 * (2 * height) * (2 * width)  # bytes
     peak_bytes = int(shown.stdout) * (1 if sys.platform == "darwin" else 1024)
     return {
-        "case": f"a result of {megapixels} megapixels by {model}",
         "result_bytes": result,
         "peak_bytes": peak_bytes,
         "peak_by_result": peak_bytes / result,
