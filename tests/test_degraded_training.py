@@ -55,6 +55,13 @@ def test_held_out_photographs_are_degraded_once(photographs: Path) -> None:
         assert (a.input != b.input).mean() > 0.2
 
 
+def test_a_clean_picture_counts_for_50_decibels_at_most(photographs: Path) -> None:
+    source = SuperResolution(recipe_with(), photographs, scale=1, device="cpu")
+    assert source.validate(torch.nn.Identity()) == {"psnr_rgb": 50}
+    noise = torch.nn.Dropout(0.1)  # active, like noise
+    assert source.validate(noise)["psnr_rgb"] < 25
+
+
 def test_batches_are_degraded_anew(photographs: Path) -> None:
     source = task(photographs, degradations=JPEG)
     stage = recipe_with().stages[0].model_copy(update={"patch": 16})
