@@ -19,6 +19,7 @@ CLEAN_LIMITS = (
 LIKELY_LIMITS = CLEAN_LIMITS + " The fine detail that it adds is likely, not true: no evidence."
 FAST_USE = "enlarging clean photographs in a hurry."
 TREATED_USE = "enlarging photographs as people have them: JPEGs, noisy ones, slightly soft ones."
+CLEANED_USE = "cleaning photographs in their own size: JPEGs, noisy ones, slightly soft ones."
 TREATED_LIMITS = (
     "It removes noise up to a standard deviation of about 25 levels, traces of JPEG from quality 30"
     " on and a little blur. Fine texture that looks like noise goes with them: hair can look"
@@ -61,6 +62,20 @@ def photograph_meta(
     )
 
 
+SRRESNET_X1_PHOTO = register_weights(
+    Weights(
+        name="srresnet_x1.photo",
+        file="srresnet_x1.photo.safetensors",
+        sha256="57d1a77dc7b8e673e65b15d150ea09dfc8127da3aeed2c3b5bd4216ea62e4476",
+        size=2_450_510,
+        meta=photograph_meta(
+            recipe="benchmarks/recipes/srresnet_x1_photo.yaml",
+            use=CLEANED_USE,
+            limits=TREATED_LIMITS,
+        ),
+    ),
+    default=True,
+)
 SRRESNET_X2_PSNR = register_weights(
     Weights(
         name="srresnet_x2.psnr",
