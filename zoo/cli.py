@@ -49,6 +49,9 @@ Model = Annotated[
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
+Runtime = Annotated[
+    str, typer.Option(help="torch, or openvino: faster on CPUs after some seconds.")
+]
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -119,6 +122,7 @@ def upscale(
     ] = "auto",
     precision: Precision = "auto",
     device: Device = "auto",
+    runtime: Runtime = "torch",
     tta: Annotated[
         bool, typer.Option("--tta", help="Average eight flips and rotations; 8 times slower.")
     ] = False,
@@ -154,6 +158,7 @@ def upscale(
         tile=tile,
         precision=precision,
         device=device,
+        runtime=runtime,
         tta=tta,
         strength=strength,
         format=format,
@@ -178,6 +183,7 @@ def segment(
     ] = None,
     precision: Precision = "auto",
     device: Device = "auto",
+    runtime: Runtime = "torch",
     tta: Annotated[
         bool, typer.Option("--tta", help="Average with the mirrored picture; 2 times slower.")
     ] = False,
@@ -204,6 +210,7 @@ def segment(
         size=size,
         precision=precision,
         device=device,
+        runtime=runtime,
         tta=tta,
         format=format,
         quality=quality,

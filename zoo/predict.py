@@ -39,6 +39,7 @@ def upscale(
     tta: bool = ...,
     device: str | torch.device = ...,
     strength: float | None = ...,
+    runtime: str = ...,
     progress: Progress | None = ...,
 ) -> Image.Image: ...
 @overload
@@ -51,6 +52,7 @@ def upscale(
     tta: bool = ...,
     device: str | torch.device = ...,
     strength: float | None = ...,
+    runtime: str = ...,
     progress: Progress | None = ...,
 ) -> Pixels: ...
 def upscale(
@@ -62,6 +64,7 @@ def upscale(
     tta: bool = False,
     device: str | torch.device = "auto",
     strength: float | None = None,
+    runtime: str = "torch",
     progress: Progress | None = None,
 ) -> Any:
     """Enlarge a photograph with a super-resolution model.
@@ -78,7 +81,13 @@ def upscale(
     arguments outside of the above, UnknownNameError and WeightsError for the model.
     """
     upscaler = make_upscaler(
-        model, tile=tile, precision=precision, tta=tta, device=device, strength=strength
+        model,
+        tile=tile,
+        precision=precision,
+        tta=tta,
+        device=device,
+        strength=strength,
+        runtime=runtime,
     )
 
     def enlarge(picture: Picture) -> Picture:
@@ -103,6 +112,7 @@ def segment(
     device: str | torch.device = ...,
     precision: str = ...,
     size: int | None = ...,
+    runtime: str = ...,
 ) -> Image.Image: ...
 @overload
 def segment(
@@ -114,6 +124,7 @@ def segment(
     device: str | torch.device = ...,
     precision: str = ...,
     size: int | None = ...,
+    runtime: str = ...,
 ) -> Pixels: ...
 def segment(
     image: File | Image.Image | Array | Tensor,
@@ -124,6 +135,7 @@ def segment(
     device: str | torch.device = "auto",
     precision: str = "auto",
     size: int | None = None,
+    runtime: str = "torch",
 ) -> Any:
     """Segment a photograph; return a mask of the same height and width.
 
@@ -139,7 +151,13 @@ def segment(
     arguments outside of the above, UnknownNameError and WeightsError for the model.
     """
     segmenter = Segmenter(
-        model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
+        model,
+        threshold=threshold,
+        tta=tta,
+        device=device,
+        precision=precision,
+        size=size,
+        runtime=runtime,
     )
     return _to_its_kind(
         image, picture=segmenter.picture, array=segmenter.array, tensor=segmenter.tensor

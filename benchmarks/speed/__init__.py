@@ -2,4 +2,13 @@
 
 from typing import Literal
 
-Part = Literal["super-resolution", "fast", "segmentation", "training", "start", "folder", "memory"]
+Part = Literal[
+    "super-resolution",
+    "fast",
+    "segmentation",
+    "runtimes",
+    "training",
+    "start",
+    "folder",
+    "memory",
+]

@@ -67,6 +67,10 @@ def measure(part: str, *, photographs: int) -> tuple[list[dict[str, Any]], dict[
     if part == "memory":
         rows = processes.memory()
         return rows, {"exponents": processes.exponents(rows)}
+    if part == "runtimes":
+        from speed import runtimes
+
+        return runtimes.measure(), {}
     from speed import segmentation, super_resolution, training  # which need the peers
     from speed.timing import matmul_peak
 

@@ -24,6 +24,7 @@ TITLES: dict[str, str] = {
     "super-resolution": "Super-resolution",
     "fast": "The fast weights",
     "segmentation": "Segmentation",
+    "runtimes": "Other runtimes",
     "training": "Training",
     "start": "Start",
     "folder": "A folder",

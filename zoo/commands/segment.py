@@ -37,6 +37,7 @@ def segment_files(
     size: int | None,
     precision: str,
     device: str,
+    runtime: str,
     tta: bool,
     format: str | None,
     quality: int,
@@ -54,7 +55,13 @@ def segment_files(
         raise InputError(f"{outputs.format} can't hold a {kind} exactly; PNG and TIFF can.")
     sources = Sources(inputs, outputs.out)
     segmenter = Segmenter(
-        model, threshold=threshold, tta=tta, device=device, precision=precision, size=size
+        model,
+        threshold=threshold,
+        tta=tta,
+        device=device,
+        precision=precision,
+        size=size,
+        runtime=runtime,
     )
 
     unsure = 0

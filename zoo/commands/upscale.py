@@ -24,6 +24,7 @@ def upscale_files(
     tile: str,
     precision: str,
     device: str,
+    runtime: str,
     tta: bool,
     strength: float | None,
     format: str | None,
@@ -53,6 +54,7 @@ def upscale_files(
         device=device,
         strength=strength,
         memory=most,
+        runtime=runtime,
     )
     job = Job(
         upscaler.picture,

@@ -82,12 +82,19 @@ class AutoUpscaler:
         tta: bool = False,
         device: str | torch.device = "auto",
         memory: int | None = None,
+        runtime: str = "torch",
     ) -> None:
         self.architecture = model.removesuffix(AUTO).rstrip(".") or "srresnet_x4"
         check_pair(self.architecture, model)
         self.upscalers = {
             name: Upscaler(
-                name, tile=tile, precision=precision, tta=tta, device=device, memory=memory
+                name,
+                tile=tile,
+                precision=precision,
+                tta=tta,
+                device=device,
+                memory=memory,
+                runtime=runtime,
             )
             for name in (f"{self.architecture}.{tag}" for tag in (CLEAN, TREATED))
         }
@@ -128,6 +135,7 @@ def make_upscaler(
     device: str | torch.device,
     strength: float | None,
     memory: int | None = None,
+    runtime: str = "torch",
 ) -> Upscaler | AutoUpscaler:
     """Return an upscaler, one that chooses if the model's name ends in "auto".
 
@@ -142,11 +150,18 @@ def make_upscaler(
             device=device,
             strength=strength,
             memory=memory,
+            runtime=runtime,
         )
     if strength is not None:
         raise InputError(f"strength has no meaning for {model!r}, which takes one of the two.")
     return AutoUpscaler(
-        model, tile=tile, precision=precision, tta=tta, device=device, memory=memory
+        model,
+        tile=tile,
+        precision=precision,
+        tta=tta,
+        device=device,
+        memory=memory,
+        runtime=runtime,
     )
 
 

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from zoo.inference.placement import layout
 from zoo.inference.tiling import grown, moved, scaled
-from zoo.model import ZooModel
 
 
 class TwoSteps(Protocol):
@@ -37,7 +36,7 @@ def has_two_steps(model: nn.Module) -> TypeGuard[TwoSteps]:
     A wrapper, of torch.compile say, has a forward alone; a subclass may have one of its own.
     """
     parts = ("trunk", "enlarge", "enlarge_halo", "trunk_floats", "peak_floats")
-    if not (isinstance(model, ZooModel) and all(hasattr(model, part) for part in parts)):
+    if not all(hasattr(model, part) for part in parts):
         return False
     homes = [
         next((home for home in type(model).__mro__ if name in vars(home)), None)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from zoo.errors import InputError
 from zoo.inference.device import pick_precision
 from zoo.inference.inputs import check_array, check_tensor
+from zoo.inference.openvino import in_runtime
 from zoo.inference.placement import in_eval_mode, layout, place
 from zoo.pictures.channels import LUMA, channels_of
 from zoo.pictures.cutouts import Kind, check_kind, cut_out, format_for, tint
@@ -36,7 +37,7 @@ class Segmenter:
     threshold: probability in (0, 1) above which a pixel is foreground; for models of one class.
     tta: average the logits with those of the mirrored picture; twice the work.
     size: side of the square in pixels, from 32; by default the training size, or 512 if unknown.
-    device, precision: see `zoo.Upscaler`.
+    device, precision, runtime: see `zoo.Upscaler`.
 
     Raises InputError for the arguments, UnknownNameError and WeightsError for the model.
     """
@@ -50,6 +51,7 @@ class Segmenter:
         device: str | torch.device = "auto",
         precision: str = "auto",
         size: int | None = None,
+        runtime: str = "torch",
     ) -> None:
         if not 0 < threshold < 1:
             raise InputError(f"threshold={threshold!r} is not a probability between 0 and 1.")
@@ -62,6 +64,13 @@ class Segmenter:
             raise InputError(f"{name} is no segmentation model: it enlarges pictures.")
         self.channels: int = getattr(self.model, "in_chans", 3)
         self.size = size or getattr(self.model, "image_size", None) or DEFAULT_SIZE
+        self.model = in_runtime(
+            self.model,
+            runtime,
+            device=self.device,
+            dtype=self.dtype,
+            example=torch.rand(1, self.channels, self.size, self.size),
+        )
         self.threshold = math.log(threshold / (1 - threshold))  # as a logit
         self.tta = tta
 

@@ -14,6 +14,7 @@ from zoo.inference.blending import place_blend
 from zoo.inference.device import memory_budget, pick_precision
 from zoo.inference.enlarging import Enlarging, has_two_steps
 from zoo.inference.inputs import check_array, check_tensor
+from zoo.inference.openvino import in_runtime
 from zoo.inference.placement import in_eval_mode, place
 from zoo.inference.tile_sizes import check_memory, sides
 from zoo.inference.tiling import Progress, Read, Write, run_tiled
@@ -21,6 +22,8 @@ from zoo.pictures.large.picture import LargePicture, new_large, without_memory
 from zoo.pictures.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
 from zoo.pictures.planes import Planes, is_grey
 from zoo.sources import Name
+
+_EXAMPLE = 48, 40  # rows, columns
 
 
 class Upscaler:
@@ -38,6 +41,8 @@ class Upscaler:
     device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
     memory: bytes that the process is to stay within; it bounds the tiles, see
         `zoo.inference.device.memory_budget`.
+    runtime: "torch", or "openvino" on the CPU, which takes some seconds to begin, is faster then,
+        and needs the extra of that name.
     strength: from 0 to 1, for a registered model with weights "psnr" and "photo": how far its
         weights go from the first, for clean photographs, to the second, which clean most.
 
@@ -55,6 +60,7 @@ class Upscaler:
         device: str | torch.device = "auto",
         strength: float | None = None,
         memory: int | None = None,
+        runtime: str = "torch",
     ) -> None:
         number = isinstance(tile, int) and not isinstance(tile, bool)
         if tile not in ("auto", None) and not (number and int(tile) > 0):
@@ -69,6 +75,13 @@ class Upscaler:
             name = model if isinstance(model, str) else type(model).__name__
             raise InputError(f"{name} is no super-resolution model: it has no `scale`.")
         self.scale = scale
+        self.model = in_runtime(
+            self.model,
+            runtime,
+            device=self.device,
+            dtype=self.dtype,
+            example=torch.rand(1, 3, *_EXAMPLE),
+        )
         self.tile = tile
         # A module of the user's own may lack what tiles need.
         if number and not hasattr(self.model, "halo"):
