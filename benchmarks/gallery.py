@@ -34,6 +34,7 @@ from zoo.store.atomic import replacing
 
 DOCS = Path(__file__).parents[1] / "docs"
 SCALES = (4, 2)
+TREATED_SCALES = (*SCALES, 1)
 
 Pixels = NDArray[np.uint8]
 
@@ -82,8 +83,9 @@ def main(
 ) -> None:
     """Draw a picture for each scale and photograph, and the page that shows them."""
     (docs / "gallery").mkdir(parents=True, exist_ok=True)
-    for scale in SCALES:
-        for scenes, names in ((SCENES, clean(scale)), (TREATED_SCENES, treated(scale))):
+    for scale in TREATED_SCALES:
+        clean_scenes = SCENES if scale in SCALES else ()
+        for scenes, names in ((clean_scenes, clean(scale)), (TREATED_SCENES, treated(scale))):
             for scene in scenes if names else ():
                 file = docs / "gallery" / f"{scene.title}_x{scale}.png"
                 with replacing(file) as part:
@@ -101,9 +103,11 @@ def clean(scale: int) -> list[str]:
 
 def treated(scale: int) -> list[str]:
     """The weights to show on treated photographs; none if there are no weights for them."""
-    tags = [get_weights(name).tag for name in list_weights(f"srresnet_x{scale}")]
-    shown = (CLEAN, "perceptual", TREATED) if TREATED in tags else ()
-    return [f"srresnet_x{scale}.{tag}" for tag in shown]
+    names = list_weights(f"srresnet_x{scale}")
+    tags = [get_weights(name).tag for name in names]
+    if TREATED not in tags:
+        return []
+    return [names[tags.index(tag)] for tag in (CLEAN, "perceptual", TREATED) if tag in tags]
 
 
 def page() -> str:
@@ -119,12 +123,19 @@ def page() -> str:
         names = clean(scale)
         parts += [f"## Enlarged {scale} times", versions(names)]
         parts += [image(scene, names, scale) for scene in SCENES]
-    for scale in SCALES:
+    for scale in TREATED_SCALES:
         if names := treated(scale):
-            parts += [f"## Treated photographs, enlarged {scale} times", versions(names)]
+            way = f"enlarged {scale} times" if scale > 1 else "in their own size"
+            parts += [f"## Treated photographs, {way}", versions(names)]
+            parts += ["Nothing is shrunk here."] if scale == 1 else []
             for scene in TREATED_SCENES:
                 parts += [scene.degrade.__doc__ or "", image(scene, names, scale)]
     return "\n\n".join(parts) + "\n"
+
+
+def simple(scale: int) -> str:
+    """What stands beside the weights: bicubic, or the treated photograph itself."""
+    return "bicubic" if scale > 1 else "treated"
 
 
 def versions(names: list[str]) -> str:
@@ -136,17 +147,17 @@ def versions(names: list[str]) -> str:
 
 
 def image(scene: Scene, names: list[str], scale: int) -> str:
-    titles = ", ".join(["bicubic", *names, "original"])
+    titles = ", ".join([simple(scale), *names, "original"])
     return f"![{scene.title}: {titles}](gallery/{scene.title}_x{scale}.png)"
 
 
 def compare(scene: Scene, names: list[str], scale: int) -> list[Row]:
-    """One row for each zoomed part: bicubic, the weights and the original, with their PSNR."""
+    """One row for each zoomed part: `simple`, the weights and the original, with their PSNR."""
     original = crop_to_multiple(getattr(skimage.data, scene.photograph)(), scale)
     if original.ndim == 2:
         original = np.dstack([original] * 3)
     small = scene.degrade(original, scale)
-    results = {"bicubic": bicubic_upscale(small, scale)}
+    results = {simple(scale): bicubic_upscale(small, scale)}
     results |= {name: Upscaler(name, precision="fp32").array(small) for name in names}
     captions = {
         title: f"PSNR-Y {psnr_y(result, original, crop=scale):.2f} dB"

@@ -133,7 +133,7 @@ def test_the_gallery_shows_what_it_names(tmp_path: Path) -> None:
     run(gallery, "--docs", tmp_path)
     page = (tmp_path / "gallery.md").read_text()
     named = [line.split("](")[1][:-1] for line in page.splitlines() if line.startswith("![")]
-    treated = sum(bool(gallery.treated(scale)) for scale in gallery.SCALES)
+    treated = sum(bool(gallery.treated(scale)) for scale in gallery.TREATED_SCALES)
     assert len(named) == 2 * len(gallery.SCENES) + treated * len(gallery.TREATED_SCENES)
     for file in named:
         assert Image.open(tmp_path / file).width > 1000
