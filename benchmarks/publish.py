@@ -32,6 +32,7 @@ from findings import findings
 from mean import mean_of
 from speed.page import draw, draw_memory, page
 from speed.page import results as speeds
+from speed.summary import summary
 from tables import degradations, result, segmentation, shipped, super_resolution
 
 from zoo.create import create_model, load_model
@@ -226,6 +227,7 @@ def written_pages() -> dict[Path, str]:
         ("super-resolution", super_resolution),
         ("degradations", degradations),
         ("segmentation", segmentation),
+        ("speed", summary),
     ):
         text = between(text, title, table(RESULTS))
     measured = {ROOT / "docs" / "speed.md": page(RESULTS)} if speeds(RESULTS) else {}

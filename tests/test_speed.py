@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from speed import page, processes, training
+from speed.summary import summary
 from speed.timing import beside, in_turns, matmul_peak
 
 from zoo.create import create_model
@@ -78,6 +79,24 @@ def test_the_page_follows_the_results(tmp_path: Path) -> None:
     assert "zoo.upscale beside other" in (tmp_path / "speed.svg").read_text()
     page.draw_memory(tmp_path, tmp_path / "memory.svg")
     assert "megapixels of the result" in (tmp_path / "memory.svg").read_text()
+
+
+def test_the_first_page_names_the_closest_other(tmp_path: Path) -> None:
+    slow, fast = row(ratio=4, other="a, defaults"), row(ratio=3, other="b, defaults")
+    tuned, inner = row(ratio=1.5, other="a, tuned by hand"), row(ours="model(x)", ratio=1)
+    for part, rows in (
+        ("segmentation", [slow, fast, tuned, inner]),
+        ("runtimes", [row(other="torch.compile"), row(other="PyTorch, as it comes", ratio=2)]),
+    ):
+        result = {"rows": rows, "date": "2026-01-02", "environment": ENVIRONMENT}
+        (tmp_path / f"speed_{part}.json").write_text(json.dumps(result))
+    text = summary(tmp_path).splitlines()
+    assert [line.split(" | ")[2:] for line in text[2:5]] == [
+        ["b, defaults", "**3.00** |"],
+        ["a, tuned by hand", "**1.50** |"],
+        ["PyTorch, as it comes", "**2.00** |"],
+    ]
+    assert text[5:] == ["", "2026-01-02, 2 threads of a processor, torch 2.8."]
 
 
 @pytest.mark.slow
