@@ -23,7 +23,12 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 TOKEN = "hf_secret"  # of the only account, "me"
-LARGE = ".safetensors"
+
+
+@dataclass(eq=False)
+class Refusal(Exception):
+    status: int
+    code: str = ""
 
 
 @dataclass
@@ -59,19 +64,13 @@ class Hub:
     altered: bool = False  # another byte than the sha256 promises
     shortened: bool = False  # the last byte is missing
     seconds: float = 0.0  # before a large file is sent
-    status: int | None = None  # of every answer
+    refusal: Refusal | None = None  # the answer to everything
 
     def repo(self, name: str = "me/toy", *, private: bool = False) -> Repo:
         return self.repos.setdefault(name, Repo(private=private))
 
     def asked(self, pattern: str) -> list[str]:
         return [request for request in self.requests if re.search(pattern, request)]
-
-
-@dataclass(eq=False)
-class Refusal(Exception):
-    status: int
-    code: str = ""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -82,8 +81,8 @@ class Handler(BaseHTTPRequestHandler):
         path = unquote(urlsplit(self.path).path)
         self.hub.requests.append(f"{self.command} {path} {self.headers.get('Range', '')}".strip())
         try:
-            if self.hub.status:
-                raise Refusal(self.hub.status)
+            if self.hub.refusal:
+                raise self.hub.refusal
             for pattern, method in ROUTES.items():
                 if match := re.fullmatch(pattern, f"{self.command} {path}"):
                     return method(self, *match.groups(), body=body)
@@ -110,7 +109,7 @@ class Handler(BaseHTTPRequestHandler):
         if file not in repo.commits[commit]:
             return self.answer(404, headers={**headers, "X-Error-Code": "EntryNotFound"})
         content = repo.commits[commit][file]
-        if not file.endswith(LARGE):
+        if not file.endswith(".safetensors"):
             return self.answer(200, content, {**headers, "ETag": f'"{git_blob(content)}"'})
         oid = sha256(content)
         self.hub.stored[oid] = content
@@ -168,7 +167,8 @@ class Handler(BaseHTTPRequestHandler):
         files = []
         for file in (asked["path"] for asked in json.loads(body)["files"]):
             content = repo.commits[commit].get(file)
-            mode, digest = ("lfs", sha256) if file.endswith(LARGE) else ("regular", git_blob)
+            large = file.endswith(".safetensors")
+            mode, digest = ("lfs", sha256) if large else ("regular", git_blob)
             oid = None if content is None else digest(content)
             files.append({"path": file, "uploadMode": mode, "shouldIgnore": False, "oid": oid})
         self.tell({"files": files})
@@ -196,8 +196,7 @@ class Handler(BaseHTTPRequestHandler):
             elif line["key"] == "lfsFile":
                 files[value["path"]] = self.hub.stored[value["oid"]]
         commit = repo.commit(files, to=revision)
-        url = f"{self.hub.url}/{name}/commit/{commit}"
-        self.tell({"success": True, "commitUrl": url, "commitOid": commit})
+        self.tell({"commitUrl": f"{self.hub.url}/{name}/commit/{commit}", "commitOid": commit})
 
     def tell(self, value: Any, status: int = 200) -> None:
         self.answer(status, json.dumps(value).encode(), {"Content-Type": "application/json"})
@@ -213,7 +212,7 @@ class Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(content[:cut])
 
-    def log_message(self, format: str, *arguments: object) -> None:
+    def log_message(self, *arguments: object) -> None:
         """Keep the test output clean."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import point_to
-from fake_hub import TOKEN, Hub
+from fake_hub import TOKEN, Hub, Refusal
 from toys import flip_a_bit, same_state
 
 import zoo
@@ -84,6 +84,7 @@ def test_a_cache_that_shares_files_by_another_hash_is_understood(hub, hub_model,
     flip_a_bit(shared, -1)
     with pytest.raises(WeightsError, match="truncated or altered"):
         zoo.load_model("hf-hub:me/toy")
+    assert not shared.exists()
     assert same_state(zoo.load_model("hf-hub:me/toy"), hub_model)
 
 
@@ -124,9 +125,17 @@ def test_a_private_repository_wants_a_token(hub, hub_model, tmp_path, monkeypatc
     assert list((tmp_path / "other").rglob("model.safetensors"))
 
 
-def test_a_hub_in_trouble_is_asked_once(hub, hub_model):
-    hub.status = 503
-    with pytest.raises(WeightsError, match="config.json of hf-hub:me/toy@main .*503"):
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [
+        (Refusal(503), "fetched: .*503"),
+        (Refusal(403), r"the token does not allow it \(403\)"),
+        (Refusal(403, "GatedRepo"), "its owner grants access on request"),
+    ],
+)
+def test_a_hub_that_refuses_is_asked_once(hub, hub_model, refusal, said):
+    hub.refusal = refusal
+    with pytest.raises(WeightsError, match=f"config.json of hf-hub:me/toy@main .*{said}"):
         zoo.load_model("hf-hub:me/toy")
     assert len(hub.asked("config.json")) == 1
 
@@ -219,7 +228,8 @@ def test_a_hub_out_of_reach_is_asked_once(hub, monkeypatch, ask):
         pytest.fail("the client's own attempts were begun")
 
     point_to("http://127.0.0.1:1", monkeypatch)
-    for module in ("huggingface_hub", "timm.models._hub", file_download.__name__):
+    # timm first: when imported, it copies what it finds in huggingface_hub.
+    for module in ("timm.models._hub", "huggingface_hub", file_download.__name__):
         monkeypatch.setattr(f"{module}.hf_hub_download", keep_trying)
     with pytest.raises(WeightsError, match=r"no answer from the hub: .*refused"):
         ask()

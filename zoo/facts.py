@@ -53,9 +53,10 @@ def origin(model: ZooModel) -> Weights | None:
     None for all others. Weights that are not part of the package are compared only where the
     model was loaded from them, so that nothing is downloaded.
     """
+    source = model.source
     known = map(get_weights, list_weights(model.config["architecture"]))
-    near = [weights for weights in known if weights.file or weights.name == model.source]
-    near.sort(key=lambda weights: weights.name != model.source)
+    near = [weights for weights in known if weights.file or weights.name == source]
+    near.sort(key=lambda weights: weights.name != source)
     return next((weights for weights in near if holds(model, weights)), None)
 
 
