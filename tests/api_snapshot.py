@@ -45,6 +45,7 @@ def _described(path: str, value: Any) -> Iterator[str]:
     yield f"{path}{inspect.signature(value) if own_start else ''}"
     for name in sorted({name for base in own for name in vars(base) if not name.startswith("_")}):
         attribute = inspect.getattr_static(value, name)
+        attribute = getattr(attribute, "__func__", attribute)  # of a class method
         signature = inspect.signature(attribute) if inspect.isfunction(attribute) else ""
         yield f"{path}.{name}{signature}"
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fake_hub import Hub, running_hub
 from PIL import Image
 from toys import Toy
 
@@ -152,11 +153,11 @@ class _Handler(SimpleHTTPRequestHandler):
             content = Path(self.directory, argument).read_bytes()
             etag = f'"{hashlib.sha256(content).hexdigest()}"'
             known = self.headers["If-None-Match"] == etag
+            self.server.requests[-1] += f" {304 if known else 200}"  # type: ignore[attr-defined]
             self.send_response(304 if known else 200)
             self.send_header("ETag", etag)
             self.end_headers()
             self.wfile.write(b"" if known else content)
-            self.server.requests[-1] += f" {304 if known else 200}"  # type: ignore[attr-defined]
         else:
             super().do_GET()
 
@@ -184,3 +185,39 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
         threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         yield Server(folder, http)
         http.shutdown()
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """A Hugging Face hub on this machine; the client talks to it, with an empty cache, no token."""
+    from huggingface_hub import constants
+
+    with running_hub() as hub:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1,localhost")
+        monkeypatch.delenv("HF_TOKEN", raising=False)
+        monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "no-token"))
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hf-cache"))
+        monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+        # Its own protocol of upload cannot be answered here; without it, the client speaks LFS.
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True, raising=False)
+        point_to(hub.url, monkeypatch)
+        yield hub
+
+
+@pytest.fixture
+def hub_model(hub: Hub, tmp_path: Path) -> zoo.ZooModel:
+    """A small model that is on the hub as "me/toy"."""
+    torch.manual_seed(0)
+    model = zoo.create_model("srresnet_x2", depth=1, width=8)
+    hub.repo().upload(model.save_pretrained(tmp_path / "model"))
+    return model
+
+
+def point_to(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What HF_ENDPOINT sets at import; older clients have a copy where they use it."""
+    from huggingface_hub import constants, file_download
+
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, url)
+    monkeypatch.setattr(constants, "ENDPOINT", url)
+    for module in (constants, file_download):
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)

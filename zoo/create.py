@@ -68,6 +68,11 @@ def load_model(name: Name) -> ZooModel:
     if source is None:
         _, source = resolve(architecture, "default")
     assert source is not None  # resolve() finds "default" or raises
+    return load_source(source)
+
+
+def load_source(source: Source) -> ZooModel:
+    """Return the model of a source in eval mode; raises what `load_model` does."""
     return _build_with(source, {}).eval()
 
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.store.folder import push_to_hub
 from zoo.store.state_dict import fingerprint
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Names = Sequence[str]
 
 
 @dataclass(frozen=True)
@@ -64,20 +72,87 @@ class ZooModel(nn.Module):
         """The images that the model takes."""
         raise NotImplementedError(f"{type(self).__name__} does not tell what it takes.")
 
+    @classmethod
+    def from_pretrained(
+        cls,
+        name: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        token: str | None = None,
+        cache_dir: str | os.PathLike[str] | None = None,
+        local_files_only: bool = False,
+    ) -> Self:
+        """Return a trained model in eval mode from the Hugging Face hub, or from a folder.
+
+        name: the repository "org/repo", or a folder with config.json and model.safetensors; a
+            folder that exists goes first.
+        revision: a branch, a tag or a commit of the repository; None for its main branch.
+        token: of an account that may see it; None for that of `hf auth login` or HF_TOKEN, if any.
+        cache_dir: of downloads; None for the hub's own (HF_HOME).
+        local_files_only: do not use the network, as with HF_HUB_OFFLINE=1.
+
+        The weights are checked against the sha256 that the hub gives.
+        Raises WeightsError for what is missing, refused, damaged or holds another class of model,
+        UnknownNameError for a model that is not registered.
+        """
+        model: Self = _hub().from_pretrained(
+            cls,
+            name,
+            revision=revision,
+            token=token,
+            cache_dir=cache_dir,
+            local_files_only=local_files_only,
+        )
+        return model
+
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, license: str | None = None, datasets: Names = ()
+    ) -> Path:
+        """Write config.json, model.safetensors and the model card README.md; return the folder.
+
+        license, datasets: for the card, as the hub spells them ("apache-2.0"). Only for weights of
+            your own: those of the zoo know theirs, and their measured figures.
+
+        A README.md that zoo did not write is left as it is.
+        Raises InputError for what can't be saved, and for a licence of weights that have one.
+        """
+        path: Path = _hub().save_pretrained(self, folder, license=license, datasets=datasets)
+        return path
+
     def push_to_hub(
         self,
         repo: str,
         *,
+        revision: str | None = None,
         private: bool | None = None,
         token: str | None = None,
         commit_message: str = "Upload model",
+        license: str | None = None,
+        datasets: Names = (),
     ) -> str:
-        """Upload `model.safetensors` and `config.json` to the Hugging Face repository "org/name".
+        """Upload what `save_pretrained` writes to the Hugging Face repository "org/repo".
 
-        The repository is created if it does not exist. Returns the URL of the commit.
-        Raises WeightsError when the hub refuses or cannot be reached.
+        One commit; a model card that is there is replaced. The repository, and the branch
+        `revision`, are created if they do not exist. Returns the URL of the commit.
+        Raises WeightsError when the hub refuses or cannot be reached, and what `save_pretrained`
+        raises.
         """
-        return push_to_hub(self, repo, private=private, token=token, commit_message=commit_message)
+        url: str = _hub().push_to_hub(
+            self,
+            repo,
+            revision=revision,
+            private=private,
+            token=token,
+            commit_message=commit_message,
+            license=license,
+            datasets=datasets,
+        )
+        return url
+
+
+def _hub() -> Any:
+    """Return the module that loads and describes models; it imports this one."""
+    return importlib.import_module("zoo.hub")
 
 
 def as_floats(values: Tensor) -> tuple[float, ...]:

@@ -7,13 +7,8 @@ and weights are typed constants beside it:
     def srresnet_x2(*, width: int = 64, depth: int = 16) -> SRResNet: ...
 
     SRRESNET_X2_PSNR = register_weights(
-        Weights(
-            name="srresnet_x2.psnr",
-            file="srresnet_x2.psnr.safetensors",
-            sha256="…64 hexadecimal digits…",
-            size=3_049_984,
-            meta=WeightsMeta(version=1, license="…", training_data="…", ...),
-        ),
+        Weights(name="srresnet_x2.psnr", file="srresnet_x2.psnr.safetensors", sha256="…",
+                size=3_049_984, meta=WeightsMeta(version=1, license="…", ...)),
         default=True,
     )
 """
@@ -58,6 +53,12 @@ class Model:
         parameters = inspect.signature(self.build).parameters.values()
         return {parameter.name: parameter.default for parameter in parameters}
 
+    @property
+    def summary(self) -> str:
+        """The first sentence of the builder's docstring, without its full stop."""
+        line = (self.build.__doc__ or self.name).strip().partition("\n")[0]
+        return line.partition(". ")[0].rstrip(".")
+
 
 @dataclass(frozen=True, kw_only=True)
 class WeightsMeta:
@@ -70,6 +71,9 @@ class WeightsMeta:
     recipe: str  # path of the recipe inside the repository
     use: str = ""  # what the weights are for
     limits: str = ""  # what they do badly, or don't know
+    license_id: str = "other"  # the licence's name on the Hugging Face hub, or one of our own
+    license_link: str = ""  # its text, where the hub does not know it
+    datasets: tuple[str, ...] = ()  # names of data sets in training_data, without spaces
     input_range: tuple[float, float] = (0.0, 1.0)
     options: Mapping[str, Any] = field(default_factory=dict)  # builder options the weights fix
     image_size: int | None = None  # side of the square training images; for segmentation

@@ -19,7 +19,7 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -32,10 +32,10 @@ from zoo.store.download import (
     check_url,
     fetch,
     fetch_latest,
-    from_hugging_face,
     verify,
 )
 from zoo.store.folder import CONFIG_FILE, WEIGHTS_FILE, read_config
+from zoo.store.hub import PREFIX, HubRepo, parse_hub_name
 from zoo.store.state_dict import PICKLE_SUFFIXES, check_suffix
 
 Name = str | os.PathLike[str]
@@ -110,7 +110,7 @@ def names_folder(name: Name) -> bool:
     """
     if not isinstance(name, str):
         return True
-    if name.startswith("hf-hub:"):
+    if name.startswith(PREFIX):
         return True
     if name.partition(".")[0] in list_models():
         return False
@@ -131,7 +131,7 @@ def find_source(architecture: str, weights: Name | Weights) -> Source:
         return _registered(
             architecture, get_weights(tag if "." in tag else f"{architecture}.{tag}")
         )
-    if text.startswith("hf-hub:") or Path(text).is_dir():
+    if text.startswith(PREFIX) or Path(text).is_dir():
         source = folder_source(text)
         if source.architecture != architecture:
             raise WeightsError(
@@ -147,22 +147,43 @@ def find_source(architecture: str, weights: Name | Weights) -> Source:
 def folder_source(place: Name) -> Source:
     """Return the source of a folder with config.json and model.safetensors, local or "hf-hub:…".
 
-    Raises WeightsError if the folder is missing or its config.json is not zoo's.
+    Raises WeightsError if the folder is missing or its config.json is not zoo's, UnknownNameError
+    if it names a model that is not registered.
     """
     label = os.fspath(place)
-    if label.startswith("hf-hub:"):
-        repo, revision = _split_hub_name(label)
-        config_file = from_hugging_face(repo, revision, CONFIG_FILE)
-        commit = config_file.parent.name
-        label = f"hf-hub:{repo}@{commit}"
-        fetch_file = partial(from_hugging_face, repo, commit, WEIGHTS_FILE)
-    else:
-        config_file = Path(label) / CONFIG_FILE
-        fetch_file = partial(Path, label, WEIGHTS_FILE)
-    config = read_config(config_file, label)
+    if label.startswith(PREFIX):
+        name, revision = parse_hub_name(label)
+        return hub_source(HubRepo(name=name, revision=revision or "main"))
+    if isinstance(place, str) and not Path(label).exists() and (hint := _hub_name_for(label)):
+        raise WeightsError(f"There is no folder {label}. Did you mean {hint!r}?")
+    return _of_config(Path(label) / CONFIG_FILE, label, partial(Path, label, WEIGHTS_FILE))
+
+
+def hub_source(repo: HubRepo) -> Source:
+    """Return the source of a Hugging Face repository; its weights are of the same commit.
+
+    Raises what `folder_source` does.
+    """
+    config = repo.fetch(CONFIG_FILE)
+    exact = replace(repo, revision=config.parent.name)
+    return _of_config(config, str(exact), partial(exact.fetch, WEIGHTS_FILE))
+
+
+def _of_config(file: Path, label: str, fetch_weights: Callable[[], Path]) -> Source:
+    config = read_config(file, label)
+    try:
+        get_model(config.architecture)
+    except UnknownNameError as error:
+        raise UnknownNameError(f"{file.name} of {label}: {error}") from error
     return Source(
-        label, config.architecture, fetch_file, config.options, config.image_size, config.split
+        label, config.architecture, fetch_weights, config.options, config.image_size, config.split
     )
+
+
+def _hub_name_for(text: str) -> str | None:
+    """Return "hf-hub:org/repo" for the ways in which other programs write it."""
+    match = re.fullmatch(r"(?:hf:|hf://|https://huggingface\.co/)?([\w-][\w.-]*/[\w.@-]+)", text)
+    return f"{PREFIX}{match[1]}" if match else None
 
 
 def _alike(asked: Any, fixed: Any) -> bool:
@@ -217,10 +238,3 @@ def _url(architecture: str, text: str) -> Source:
     if pinned:
         return Source(url, architecture, partial(fetch, [url], target, sha256=prefix, label=url))
     return Source(url, architecture, partial(fetch_latest, url, target))
-
-
-def _split_hub_name(name: str) -> tuple[str, str]:
-    match = re.fullmatch(r"hf-hub:([\w.-]+/[\w.-]+)(?:@(\S+))?", name)
-    if not match:
-        raise WeightsError(f"{name} is not of the form hf-hub:org/repo@revision.")
-    return match[1], match[2] or "main"

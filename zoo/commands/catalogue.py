@@ -14,7 +14,7 @@ from rich.text import Text
 
 import zoo
 from zoo.create import create_model, load_model
-from zoo.facts import holds
+from zoo.facts import origin
 from zoo.inference.device import pick_device, pick_precision
 from zoo.registry import Model, Weights, get_model, get_weights, list_models, list_weights
 from zoo.sources import names_folder
@@ -30,14 +30,8 @@ def overview(pattern: str, *, pretrained: bool) -> Table:
         architecture, _, tag = name.partition(".")
         model = get_model(architecture)
         tags = [tag] if tag else [known.partition(".")[2] for known in list_weights(name)]
-        table.add_row(name, model.task, ", ".join(tags) or "-", summary(model))
+        table.add_row(name, model.task, ", ".join(tags) or "-", model.summary)
     return table
-
-
-def summary(model: Model) -> str:
-    """Return the first sentence of the builder's docstring."""
-    line = (model.build.__doc__ or "").strip().partition("\n")[0]
-    return line.partition(". ")[0].rstrip(".")
 
 
 def description(name: str) -> Iterator[RenderableType]:
@@ -87,9 +81,7 @@ def _of_folder(name: str) -> Iterator[RenderableType]:
     yield Text.assemble("\n", (str(net.source), "bold"))
     side = {"training size": f"{net.image_size} pixels"} if net.image_size else {}
     yield _facts({"channels": spec.channels, "least side": f"{spec.min_side} pixels", **side})
-    bundled = (get_weights(weights) for weights in list_weights(net.config["architecture"]))
-    same = next((weights for weights in bundled if weights.file and holds(net, weights)), None)
-    if same is not None:
+    if (same := origin(net)) is not None:
         yield Text(f"The weights are those of {same.name}:")
         yield _facts(_of_weights(same))
     else:
@@ -101,7 +93,7 @@ def _of_model(
 ) -> Iterator[RenderableType]:
     given = ", ".join(f"{key}={value!r}" for key, value in options.items())
     yield Text.assemble((model.name, "bold"), f"  {model.task}")
-    yield Text(summary(model))
+    yield Text(model.summary)
     yield _facts({"parameters": f"{parameters:,}", "options": given or "none"})
 
 

@@ -6,7 +6,6 @@ import hashlib
 import ipaddress
 import logging
 import os
-import re
 import urllib.request
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -20,7 +19,6 @@ from zoo.store.atomic import replacing
 
 _CHUNK = 1 << 20
 _TIMEOUT = 30  # seconds without a byte
-_HUB_TIMEOUT = 10  # seconds until the Hugging Face hub counts as out of reach
 _log = logging.getLogger("zoo")
 
 
@@ -112,51 +110,10 @@ def fetch_latest(url: str, target: Path) -> Path:
     return target
 
 
-def from_hugging_face(repo: str, revision: str, file: str) -> Path:
-    """Return the local path of one file of the Hugging Face repository "org/name".
-
-    The path ends in `snapshots/<commit>/<file>`: the name of its parent is the exact revision.
-    The hub's cache stores weight files under their sha256; these are verified against it.
-    Raises WeightsError if the file can't be fetched or is damaged.
-    """
-    import huggingface_hub
-
-    try:
-        check_hub(repo, revision, file)
-        path = Path(huggingface_hub.hf_hub_download(repo, file, revision=revision))
-    except Exception as error:  # the client's own errors and those of its HTTP library
-        raise WeightsError(
-            f"{file} of hf-hub:{repo}@{revision} could not be fetched: {reason_of(error)};"
-            " a folder with config.json and model.safetensors, copied by hand, loads as well."
-        ) from error
-    blob = path.resolve()
-    if re.fullmatch(r"[0-9a-f]{64}", blob.name):
-        verify(blob, blob.name, remedy="delete it and it will be downloaded again")
-    return path
-
-
 def reason_of(error: Exception) -> str:
     """Return the first line of an error's message, without its full stop."""
-    lines = str(error).splitlines() or [type(error).__name__]
+    lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".")
-
-
-def check_hub(repo: str, revision: str, file: str) -> None:
-    """Raise WeightsError if the Hugging Face hub can't be reached and its cache lacks the file.
-
-    One request with a short limit; its own client would go on trying for minutes.
-    """
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url, try_to_load_from_cache
-    from huggingface_hub.errors import HfHubHTTPError
-
-    if isinstance(try_to_load_from_cache(repo, file, revision=revision), str):
-        return
-    try:
-        get_hf_file_metadata(hf_hub_url(repo, file, revision=revision), timeout=_HUB_TIMEOUT)
-    except HfHubHTTPError:
-        return  # an answer; the request that follows tells what it means
-    except Exception as error:  # of its HTTP library
-        raise WeightsError(f"no answer from the hub: {reason_of(error)}") from error
 
 
 def _download(url: str, target: Path, *, sha256: str | None = None, etag: str = "") -> str:

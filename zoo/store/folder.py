@@ -1,4 +1,4 @@
-"""Model folders in Hugging Face's layout: config.json and model.safetensors, local or on the hub.
+"""Model folders in Hugging Face's layout: config.json and model.safetensors.
 
 huggingface_hub's PyTorchModelHubMixin is not used: it must be imported before a model class is
 defined, loads with strict=False and opens pickles.
@@ -7,7 +7,6 @@ defined, loads with strict=False and opens pickles.
 from __future__ import annotations
 
 import json
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,7 +14,6 @@ from torch import nn
 
 from zoo.errors import InputError, WeightsError
 from zoo.store.atomic import replacing
-from zoo.store.download import reason_of
 from zoo.store.state_dict import save_weights, unwrap
 
 CONFIG_FILE = "config.json"
@@ -43,12 +41,7 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
     cannot be created.
     """
     model = unwrap(model)
-    config = getattr(model, "config", None)
-    if not isinstance(config, dict):
-        raise InputError(
-            f"save_model takes a model that create_model built, not a {type(model).__name__};"
-            " safetensors.torch.save_model writes any other module."
-        )
+    config = config_of(model)
     facts = {key: getattr(model, key, None) for key in ("image_size", "split")}
     config = {**config, **{key: fact for key, fact in facts.items() if fact}}
     try:
@@ -67,6 +60,17 @@ def save_model(model: nn.Module, folder: str | Path) -> Path:
     with replacing(folder / CONFIG_FILE) as part:
         part.write_text(text)
     return folder
+
+
+def config_of(model: nn.Module) -> dict[str, Any]:
+    """Return how a model was built; raise InputError for a module that zoo did not build."""
+    config = getattr(model, "config", None)
+    if not isinstance(config, dict):
+        raise InputError(
+            f"save_model takes a model that create_model built, not a {type(model).__name__};"
+            " safetensors.torch.save_model writes any other module."
+        )
+    return config
 
 
 def read_config(file: Path, label: str) -> Config:
@@ -98,30 +102,3 @@ def read_config(file: Path, label: str) -> Config:
             f"{CONFIG_FILE} of {label} does not tell the model's architecture and options,"
             " as save_model writes them."
         ) from error
-
-
-def push_to_hub(
-    model: nn.Module,
-    repo: str,
-    *,
-    private: bool | None = None,
-    token: str | None = None,
-    commit_message: str = "Upload model",
-) -> str:
-    """Upload a model to the Hugging Face repository "org/name"; return the URL of the commit.
-
-    Raises WeightsError if the upload fails, and what `save_model` raises.
-    """
-    from huggingface_hub import HfApi
-
-    with tempfile.TemporaryDirectory() as folder:
-        save_model(model, folder)
-        api = HfApi(token=token)
-        try:
-            api.create_repo(repo, private=private, exist_ok=True)
-            commit = api.upload_folder(
-                repo_id=repo, folder_path=folder, commit_message=commit_message
-            )
-        except Exception as error:  # the client's own errors and those of its HTTP library
-            raise WeightsError(f"{repo} could not be uploaded: {reason_of(error)}.") from error
-    return str(commit.commit_url)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError, UnknownNameError, WeightsError, did_you_mean
 from zoo.seg.encoders.trunks import Trunk, adapt_stem, configured, require
-from zoo.store.download import check_hub, reason_of
+from zoo.store.download import reason_of
+from zoo.store.hub import check_hub
 from zoo.store.state_dict import load_weights, read_weights
 
 

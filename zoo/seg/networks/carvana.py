@@ -26,6 +26,9 @@ def carvana_meta(
             "marks something in photographs without a car, too."
         ),
         license="for research only: it follows the rules of Kaggle's Carvana competition.",
+        license_id="kaggle-carvana-rules",
+        license_link="https://www.kaggle.com/c/carvana-image-masking-challenge/rules",
+        datasets=("carvana-image-masking-challenge",),
         training_data=(
             "Carvana Image Masking Challenge, training set at 512×512 pixels: 235 of 318 cars, 16 "
             "photographs each; 20 others chose the weights, 63 validate (the lesson's split). "

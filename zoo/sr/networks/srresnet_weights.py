@@ -48,6 +48,8 @@ def photograph_meta(
         use=use,
         limits=limits,
         license="CC BY-NC-SA 4.0, for research: it follows BSDS500 and CID22.",
+        license_id="cc-by-nc-sa-4.0",
+        datasets=("BSDS500", "CID22", "gb82", "CLIC2025"),
         training_data=(
             "644 of 668 photographs, the other 24 set aside: BSDS500 train and test (399), CID22 "
             "(212), gb82 (16), CLIC 2025 (14), wallpapers of Budgie, deepin and Pop!_OS (27)."
