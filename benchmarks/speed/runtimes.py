@@ -26,9 +26,9 @@ from zoo.inference.upscaler import Upscaler
 
 # Registered weights, and sizes of what they get: rows, columns.
 MODELS = {
-    "srresnet_x2": ((320, 480), (1080, 1920)),
-    "srresnet_x4": ((320, 480), (1080, 1920)),
-    "srresnet_x2.fast": ((320, 480), (1080, 1920)),
+    "srresnet_x2": ((320, 480), (1000, 1200)),
+    "srresnet_x4": ((320, 480), (1000, 1200)),
+    "srresnet_x2.fast": ((320, 480), (1000, 1200)),
     "dynamic_unet": ((512, 512),),
     "unet34": ((512, 512),),
 }
