@@ -18,16 +18,23 @@ AUTO = "auto"  # the cluster that runs on this machine
 _ADDRESS = re.compile(r"[\w.-]+:\d{1,5}")
 _DEVICES = ("auto", "cpu", "cuda")
 _SECONDS = 5  # to reach a machine
+_STORE = 2**27  # bytes for objects of Ray: names and rows of reports, no pixels
 
 
 def check_address(address: str | None) -> None:
-    """Raise InputError unless this is "HOST:PORT", "auto", or None for a cluster of one's own."""
+    """Check what a user names as the address of a cluster.
+
+    Raises InputError unless it is "HOST:PORT", "auto", or None for a cluster of one's own;
+    ClusterError if nothing listens there.
+    """
     if address is not None and address != AUTO and not _ADDRESS.fullmatch(address):
         hint = did_you_mean(address, [AUTO])
         raise InputError(
             f"{address!r} is no address of a Ray cluster; accepted are HOST:PORT, and auto for the "
             f"cluster that runs on this machine.{hint}"
         )
+    if address not in (None, AUTO):
+        _reach(str(address))
 
 
 @contextmanager
@@ -37,9 +44,6 @@ def connected(address: str | None, *, workers: int | None) -> Iterator[None]:
     workers: a cluster that is started has room for as many.
     Raises ClusterError if there is no cluster, or this machine is no part of it.
     """
-    check_address(address)
-    if address not in (None, AUTO):
-        _reach(str(address))
     room = None if address else max(os.cpu_count() or 1, workers or 1)
     try:
         ray.init(
@@ -48,6 +52,7 @@ def connected(address: str | None, *, workers: int | None) -> Iterator[None]:
             logging_level="ERROR",
             include_dashboard=None if address else False,
             num_cpus=room,
+            object_store_memory=None if address else _STORE,
         )
     except Exception as error:  # ConnectionError, RuntimeError, ValueError, …
         reason = " ".join(str(error).split()).rstrip(".")

@@ -168,7 +168,7 @@ def plan(
         Worker,
         batch_size=None,
         batch_format="pyarrow",
-        compute=ActorPoolStrategy(size=share.workers),
+        compute=ActorPoolStrategy(size=min(share.workers, len(blocks))),
         fn_constructor_args=(make, sources.storages, results, start_ledger()),
         num_cpus=1,
         num_gpus=share.gpus,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from types import FrameType
 from typing import Any
 
 import ray
@@ -20,7 +22,8 @@ from zoo.ray.ledger import Row
 
 Plan = Callable[[], tuple[Dataset, int]]
 
-_SECONDS = 300  # to connect, and to end
+_CONNECTING = 300  # seconds
+_ENDING = 30  # seconds, after which what is left of Ray is killed
 
 
 @contextmanager
@@ -41,17 +44,18 @@ def running(
     process.start()
     sending.close()
     try:
-        if not receiving.poll(_SECONDS):
+        if not receiving.poll(_CONNECTING):
             raise ClusterError(f"No Ray cluster answers at {address or 'this machine'}.")
         messages = _messages(receiving)
         next(messages)  # it is connected
         yield next(messages), messages
-        process.join(_SECONDS)
+        process.join(_ENDING)
     finally:
-        if process.is_alive():
-            process.terminate()
-        process.join(_SECONDS)
         receiving.close()
+        for end in (process.terminate, process.kill):
+            if process.is_alive():
+                end()
+                process.join(_ENDING)
 
 
 def _messages(receiving: Connection) -> Iterator[Any]:
@@ -70,6 +74,7 @@ def _drive(sending: Connection, plan: Plan, address: str | None, workers: int | 
     _be_quiet()
     try:
         with connected(address, workers=workers):
+            signal.signal(signal.SIGTERM, _leave)  # Ray's own handler takes half a minute
             sending.send(0)
             report, count = plan()
             sending.send(count)
@@ -78,6 +83,10 @@ def _drive(sending: Connection, plan: Plan, address: str | None, workers: int | 
             sending.send(None)
     except Exception as error:
         sending.send(_told(error))
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    sys.exit(1)
 
 
 def _told(error: Exception) -> ZooError:

@@ -65,11 +65,9 @@ def list_sources(dataset: Dataset | Address | Iterable[Address], out: str) -> So
                     add(storage, file, relative)
     if not found:
         raise ImageError(f"There is no photograph but earlier results in {out}.")
-    rows = [
-        {"storage": storage, "path": path, "relative": relative, "source": label}
-        for (storage, path), (relative, label) in found.items()
-    ]
-    return Sources(storages, pa.Table.from_pylist(rows, schema=_COLUMNS))
+    indices, paths = zip(*found, strict=True)
+    relatives, labels = zip(*found.values(), strict=True)
+    return Sources(storages, pa.table([indices, paths, relatives, labels], schema=_COLUMNS))
 
 
 def _rows(dataset: Dataset) -> Iterable[tuple[str, str | None]]:
