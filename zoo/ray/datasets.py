@@ -173,6 +173,7 @@ def plan(
         num_cpus=1,
         num_gpus=share.gpus,
     )
+    report.context.raise_original_map_exception = True  # errors of zoo as such
     return report, count
 
 

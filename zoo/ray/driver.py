@@ -93,7 +93,7 @@ def _told(error: Exception) -> ZooError:
     """Return an error of zoo, which other processes can read, for what Ray makes of it."""
     cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else error
     if isinstance(cause, ZooError):
-        return type(cause)(str(cause))
+        return type(cause)(str(cause).partition("\n")[0])  # Ray adds lines of its own
     text = (str(cause).strip() or type(cause).__name__).splitlines()[-1].rstrip(".")
     return ClusterError(f"Ray gave up ({type(cause).__name__}: {text}).")
 
