@@ -7,7 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from commands import photograph, run
+
+from zoo.jobs.job import Place
+from zoo.jobs.memory import limits
 
 HIDDEN = "import sys; sys.modules['ray'] = None; "  # as if it was not installed
 
@@ -89,3 +93,43 @@ def test_a_missing_extra_is_told(call: tuple[object, ...], tmp_path: Path) -> No
 def test_zoo_loads_no_ray() -> None:
     code = "import sys, zoo.cli; zoo.upscale; assert not {'ray', 'pyarrow'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("options", "place", "expected"),
+    [
+        ({"workers": None, "gpus": None}, {}, (3, 2, 1.0)),
+        ({"workers": None, "gpus": 0.25}, {}, (12, 8, 0.25)),
+        ({"workers": None, "gpus": 0.4}, {}, (6, 4, 0.4)),  # a GPU takes whole workers
+        ({"workers": 5, "gpus": 0.25}, {}, (5, 5, 0.25)),
+        ({"workers": None, "gpus": 0}, {}, (36, 16, 0)),
+        ({"workers": None, "gpus": None}, {"device": "cpu"}, (36, 16, 0)),
+        ({"workers": None, "gpus": None}, {"runtime": "openvino"}, (36, 16, 0)),
+    ],
+)
+def test_a_cluster_is_shared_out(
+    options: dict[str, float | None],
+    place: dict[str, str],
+    expected: tuple[int, int, float],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Machines with two GPUs, with one, and with none; one that is gone does not count."""
+    ray = pytest.importorskip("ray")
+    from zoo.ray.cluster import shares
+
+    machines = [
+        {"CPU": 16.0, "GPU": 2.0},
+        {"CPU": 4.0, "GPU": 1.0},
+        {"CPU": 16.0},
+    ]
+    nodes = [{"Alive": True, "Resources": machine} for machine in machines]
+    nodes.append({"Alive": False, "Resources": {"CPU": 64.0, "GPU": 8.0}})
+    monkeypatch.setattr(ray, "nodes", lambda: nodes)
+    assert shares(**options, place=Place(**place)) == expected
+
+
+def test_workers_share_the_memory_of_their_machine() -> None:
+    alone, shared = (limits(None, torch.device("cpu"), processes) for processes in (1, 4))
+    assert shared.strips < alone.strips
+    assert shared.refusal < alone.refusal / 3
+    assert limits(2**33, torch.device("cpu"), 4) == limits(2**33, torch.device("cpu"))
