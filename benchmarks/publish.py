@@ -8,8 +8,9 @@
 `run` does all: weights, their declaration, a commit of these, all measurements, gallery, pages.
 `weights` writes the fp16 file into the package and the training curve beside the results. `measure`
 runs all that depends on weights, the pages last. `pages`
-writes zoo/pretrained/index.json, MODEL_CARD.md, the figures in README.md and the findings in
-docs/lesson.md. A test fails while one of them differs from what this script would write.
+writes zoo/pretrained/index.json, MODEL_CARD.md, the figures in README.md and docs/scaling.md, and
+the findings in docs/lesson.md. A test fails while one of them differs from what this script would
+write.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from curves import plot_curve
 from declare import declared, declaring
 from findings import findings
 from mean import mean_of
+from scaling_table import scaling
 from speed.page import draw, draw_memory, page
 from speed.page import results as speeds
 from speed.summary import summary
@@ -222,6 +224,7 @@ def index() -> dict[str, Any]:
 def written_pages() -> dict[Path, str]:
     """The pages that quote figures, with the current ones, by file."""
     readme, lesson = ROOT / "README.md", ROOT / "docs" / "lesson.md"
+    large = ROOT / "docs" / "scaling.md"
     text = readme.read_text()
     for title, table in (
         ("super-resolution", super_resolution),
@@ -234,6 +237,7 @@ def written_pages() -> dict[Path, str]:
     return {
         **measured,
         readme: text,
+        large: between(large.read_text(), "scaling", scaling(RESULTS)),
         lesson: between(lesson.read_text(), "findings", findings(RESULTS)),
         ROOT / "MODEL_CARD.md": model_card(RESULTS),
     }

@@ -20,10 +20,13 @@ ROOT = Path(__file__).parents[1]
 def lines() -> Iterator[str]:
     """Names of `zoo` with signatures, entry points of hubconf.py, commands with options."""
     import zoo
+    import zoo.ray
     from zoo.registry import get_model
 
     for name in sorted(zoo.__all__):
         yield from _described(f"zoo.{name}", getattr(zoo, name))
+    for name in ("segment", "upscale"):
+        yield from _described(f"zoo.ray.{name}", getattr(zoo.ray, name))
     for name in sorted(vars(zoo.errors)):
         value = getattr(zoo.errors, name)
         if inspect.isclass(value) and issubclass(value, zoo.ZooError):

@@ -9,8 +9,9 @@ import pytest
 from commands import run
 from PIL import Image
 
-from zoo.commands import loading, many_files
+from zoo.commands import many_files
 from zoo.inference.upscaler import Upscaler
+from zoo.jobs import files
 from zoo.pictures.picture import Picture
 
 PATIENCE = 30  # seconds, after which something hangs
@@ -33,8 +34,8 @@ def test_the_next_is_read_and_the_last_is_written_meanwhile(
     working["d"].set()  # nothing follows the last
     order = iter("abc")
     read_image, write_image, picture = (
-        loading.read_image,
-        many_files.write_image,
+        files.read_image,
+        files.write_image,
         Upscaler.picture,
     )
 
@@ -53,8 +54,8 @@ def test_the_next_is_read_and_the_last_is_written_meanwhile(
         assert working[chr(ord(target.stem) + 1)].wait(PATIENCE)
         write_image(result, target, quality=quality, overwrite=overwrite)
 
-    monkeypatch.setattr(loading, "read_image", reading)
-    monkeypatch.setattr(many_files, "write_image", writing)
+    monkeypatch.setattr(files, "read_image", reading)
+    monkeypatch.setattr(files, "write_image", writing)
     monkeypatch.setattr(Upscaler, "picture", work)
     result = run("upscale", folder, "-o", tmp_path / "out", "-m", tiny_upscaler)
     assert result.status == 0, result.stderr
@@ -66,7 +67,7 @@ def test_large_results_are_not_held_beside_each_other(
 ) -> None:
     monkeypatch.setattr(many_files, "_LARGE", 100)  # bytes
     events: list[str] = []
-    write_image, picture = many_files.write_image, Upscaler.picture
+    write_image, picture = files.write_image, Upscaler.picture
 
     def work(self: Upscaler, source: Picture, report: object) -> Picture:
         events.append("work")
@@ -76,7 +77,7 @@ def test_large_results_are_not_held_beside_each_other(
         write_image(result, target, quality=quality, overwrite=overwrite)
         events.append("written")
 
-    monkeypatch.setattr(many_files, "write_image", writing)
+    monkeypatch.setattr(files, "write_image", writing)
     monkeypatch.setattr(Upscaler, "picture", work)
     assert run("upscale", folder, "-o", tmp_path / "out", "-m", tiny_upscaler).status == 0
     assert events == ["work", "written"] * 3
@@ -87,14 +88,14 @@ def test_failures_are_told_in_the_order_of_the_files(
 ) -> None:
     """The first can't be written, the second not be read; the third is done."""
     (folder / "b.png").write_text("no picture")
-    write_image = many_files.write_image
+    write_image = files.write_image
 
     def writing(result: Picture, target: Path, *, quality: int, overwrite: bool) -> None:
         if target.stem == "a":
             raise OSError(28, "No space left on device")
         write_image(result, target, quality=quality, overwrite=overwrite)
 
-    monkeypatch.setattr(many_files, "write_image", writing)
+    monkeypatch.setattr(files, "write_image", writing)
     result = run("upscale", folder, "-o", tmp_path / "out", "-m", tiny_upscaler)
     assert result.status == 1
     first, second = result.stderr.splitlines()

@@ -13,8 +13,8 @@ from pictures import photo
 from PIL import Image
 
 import zoo
-from zoo.commands.segment import is_unsure
 from zoo.inference.segmenter import Segmenter
+from zoo.jobs.segmenting import is_unsure
 from zoo.pictures.files import read_image
 
 

@@ -22,11 +22,11 @@ from pictures import random_pixels
 from PIL import Image
 
 import zoo
-from zoo.commands.memory import Limits, Room, limits, parse_memory
 from zoo.errors import InputError
 from zoo.inference import upscaler
 from zoo.inference.device import memory_budget
 from zoo.inference.upscaler import Upscaler
+from zoo.jobs.memory import Limits, Room, limits, parse_memory
 from zoo.pictures.files import read_description
 from zoo.pictures.formats import FORMATS, WRITABLE
 from zoo.pictures.large import filling, writing

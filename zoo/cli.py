@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 import zoo
+from zoo.commands.engines import Engine
 from zoo.commands.evaluate import evaluate
 from zoo.commands.train import train
 from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
@@ -29,11 +30,27 @@ console = Console(soft_wrap=True)
 
 # Arguments and options that several commands share.
 Inputs = Annotated[
-    list[Path], typer.Argument(metavar="IN...", help="Pictures and folders; - for standard input.")
+    list[str], typer.Argument(metavar="IN...", help="Pictures and folders; - for standard input.")
 ]
 Out = Annotated[
     str,
     typer.Option("--out", "-o", help="A folder; for a single picture a file, or - for stdout."),
+]
+EngineName = Annotated[
+    str, typer.Option("--engine", help="local, or ray: many processes or machines, and s3://….")
+]
+Address = Annotated[
+    str | None, typer.Option(help="Of a Ray cluster: HOST:PORT or auto; else one is started.")
+]
+Workers = Annotated[
+    int | None, typer.Option(help="Of --engine ray: processes with one model each.")
+]
+Gpus = Annotated[
+    float | None, typer.Option(help="Of --engine ray: share of a GPU for each worker, 0..1.")
+]
+ReportFile = Annotated[
+    str | None,
+    typer.Option("--report", help="Of --engine ray: *.csv or *.parquet; else OUT/report.csv."),
 ]
 Quality = Annotated[int, typer.Option(min=1, max=100, help="Of JPEG and WebP.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")]
@@ -144,6 +161,11 @@ def upscale(
             " where strips can't help."
         ),
     ] = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
+    gpus: Gpus = None,
+    report: ReportFile = None,
 ) -> None:
     """Enlarge pictures: zoo upscale holiday/ -o big/
 
@@ -154,6 +176,7 @@ def upscale(
     status = upscale_files(
         inputs,
         out,
+        engine=Engine(engine, address=address, workers=workers, gpus=gpus, report=report),
         model=model,
         tile=tile,
         precision=precision,
@@ -194,6 +217,11 @@ def segment(
     overwrite: Overwrite = False,
     skip_existing: SkipExisting = False,
     max_pixels: MaxPixels = None,
+    engine: EngineName = "local",
+    address: Address = None,
+    workers: Workers = None,
+    gpus: Gpus = None,
+    report: ReportFile = None,
 ) -> None:
     """Find the object in pictures: zoo segment cars/ -o cut/ --as cutout
 
@@ -204,6 +232,7 @@ def segment(
     status = segment_files(
         inputs,
         out,
+        engine=Engine(engine, address=address, workers=workers, gpus=gpus, report=report),
         kind=kind,
         model=model,
         threshold=threshold,

@@ -46,6 +46,10 @@ class ExportError(ZooError):
     """A model that cannot be written as a graph for other programs."""
 
 
+class ClusterError(ZooError):
+    """A Ray cluster that cannot be reached, has not what is asked for, or went away."""
+
+
 class MissingDependencyError(ZooError, ImportError):
     """An optional package that is needed and not installed."""
 

@@ -117,6 +117,13 @@ def names_folder(name: Name) -> bool:
     return name.startswith(".") or Path(name).is_dir() or len(Path(name).parts) > 1
 
 
+def absolute_name(name: Name) -> Name:
+    """Return the name of a model such that it means the same in another working folder."""
+    if not names_folder(name) or str(name).startswith("hf-hub:"):
+        return name
+    return str(Path(name).absolute())
+
+
 def find_source(architecture: str, weights: Name | Weights) -> Source:
     """Return the source of `weights` for an architecture.
 

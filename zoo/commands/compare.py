@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from zoo.commands.outputs import parse_format
 from zoo.commands.parts import bicubic, cut, rgb8
 from zoo.errors import InputError
 from zoo.inference.upscaler import Upscaler
 from zoo.pictures.comparison import PANEL, Row, busiest, draw
 from zoo.pictures.files import check_output, find_images, read_image, write_image
+from zoo.pictures.naming import parse_format
 from zoo.pictures.picture import Array, Picture
 from zoo.pictures.pillow import from_pil
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple

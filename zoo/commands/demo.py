@@ -10,12 +10,12 @@ import numpy as np
 from rich.console import Console
 
 from zoo.commands.inputs import Sources
-from zoo.commands.job import Job, Report
 from zoo.commands.many_files import run
 from zoo.commands.outputs import Outputs, make_folder
 from zoo.commands.parts import bicubic, cut, rgb8
 from zoo.errors import ImageError, MissingDependencyError
 from zoo.inference.upscaler import Upscaler
+from zoo.jobs.job import Job, Report
 from zoo.pictures.comparison import PANEL, Part, Row, busiest, draw
 from zoo.pictures.files import check_output, write_image
 from zoo.pictures.picture import Array, Picture

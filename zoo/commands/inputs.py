@@ -7,8 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from zoo.commands.streams import STREAM, kind_of
-from zoo.errors import ImageError
-from zoo.pictures.files import find_images
+from zoo.errors import ImageError, InputError
+from zoo.pictures.files import find_images, is_address
 from zoo.pictures.formats import SUFFIXES
 
 _NAMED = 5  # files, and kinds of files, that a summary names
@@ -58,6 +58,14 @@ class Sources:
         if not self.files:
             what = "named pipes and devices" if special else f"earlier results in {out}"
             raise ImageError(f"{inputs[0]}: the only pictures are {what}.")
+
+
+def local_paths(inputs: list[str], out: str) -> list[Path]:
+    """Return the inputs as paths; raise InputError for an address such as s3://… among all."""
+    for text in (*inputs, out):
+        if is_address(text):
+            raise InputError(f"{text}: addresses need --engine ray; else name files and folders.")
+    return [Path(text) for text in inputs]
 
 
 def _others(folder: Path) -> list[Path]:

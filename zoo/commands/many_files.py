@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -19,19 +18,18 @@ from rich.console import Console
 
 from zoo.ahead import finished_ahead
 from zoo.commands.inputs import Sources
-from zoo.commands.job import Job, Report
 from zoo.commands.loading import Loader, Ready
-from zoo.commands.memory import Room
-from zoo.commands.messages import duration, progress_bar, sentence
+from zoo.commands.messages import INTERRUPTED, progress_bar, summary
 from zoo.commands.outputs import Outputs
 from zoo.commands.streams import label, reserved_output, send
-from zoo.pictures.files import DEFAULT_MAX_PIXELS, write_image
+from zoo.jobs.files import write
+from zoo.jobs.job import Job
+from zoo.jobs.memory import Room
+from zoo.pictures.files import DEFAULT_MAX_PIXELS
 from zoo.pictures.large.picture import LargePicture
-from zoo.pictures.large.writing import write_large
 from zoo.pictures.picture import Picture
 
 _LARGE = 2**28  # bytes of a result from which on no other is made while it is written
-_INTERRUPTED = 130  # 128 + SIGINT, as in shells
 
 
 def run(
@@ -97,17 +95,20 @@ class _Batch:
                 interrupted = True
                 self.room.lift()  # the next picture may be waiting for this one's
             self._collect()  # what is done stays
-        total = len(self.sources.files)
-        out = "the standard output" if self.outputs.is_stream else self.outputs.out
-        seconds = duration(time.monotonic() - start)
-        parts = [f"{self.finished} of {total} {self.job.done} into {out} in {seconds}"]
-        parts += [f"{self.present} present already (--overwrite replaces)"] if self.present else []
-        parts += [self.sources.left_out] if self.sources.left_out else []
-        parts += [f"{self.failed} failed"] if self.failed else []
-        parts += ["interrupted"] if interrupted else []
-        for text in (", ".join(parts) + ".", *self.job.hints()):
-            Console(soft_wrap=True).print(text, markup=False, highlight=False)
-        return _INTERRUPTED if interrupted else int(self.failed > 0)
+        text = summary(
+            self.job.done,
+            "the standard output" if self.outputs.is_stream else str(self.outputs.out),
+            time.monotonic() - start,
+            total=len(files),
+            finished=self.finished,
+            present=self.present,
+            failed=self.failed,
+            left_out=self.sources.left_out,
+            interrupted=interrupted,
+        )
+        for line in (text, *self.job.hints()):
+            Console(soft_wrap=True).print(line, markup=False, highlight=False)
+        return INTERRUPTED if interrupted else int(self.failed > 0)
 
     def _each(self, coming: Iterator[Future[Ready | None]]) -> None:
         """Read, work and write in turns; what goes wrong is reported in the order of the files."""
@@ -133,7 +134,7 @@ class _Batch:
                 self.present += 1
                 continue
             try:
-                result = self._work(ready.picture, report)
+                result = self.job.result(ready.picture, report)
             except Exception as error:
                 self.room.give_back(ready.needed)
                 self._collect()
@@ -143,15 +144,6 @@ class _Batch:
             self.writing = source, self.writer.submit(self._write, result, ready)
             if result.pixels.nbytes > _LARGE:
                 self._collect()
-
-    def _work(self, picture: Picture | LargePicture, report: Report) -> Picture | LargePicture:
-        if isinstance(picture, Picture):
-            return replace(self.job.work(picture, report), format=picture.format)
-        assert self.job.large is not None
-        try:
-            return self.job.large.work(picture, report)
-        finally:
-            picture.close()
 
     def _collect(self) -> None:
         """Wait for the result that is being written, if one is, and count it."""
@@ -166,19 +158,13 @@ class _Batch:
 
     def _fail(self, source: Path, error: Exception) -> None:
         self.failed += 1
-        said = sentence(label(source), error, self.job.memory_option)
+        said = self.job.sentence(label(source), error)
         self.stderr.print(said, style="red", markup=False, highlight=False)
 
     def _write(self, result: Picture | LargePicture, ready: Ready) -> None:
-        quality, overwrite = self.quality, self.outputs.overwrite
         try:
-            if isinstance(result, LargePicture):
-                write_large(result, ready.target, quality=quality, overwrite=overwrite)
-            else:
-                write_image(result, ready.target, quality=quality, overwrite=overwrite)
+            write(result, ready.target, quality=self.quality, overwrite=self.outputs.overwrite)
         finally:
-            if isinstance(result, LargePicture):
-                result.close()
             self.room.give_back(ready.needed)
         if self.stream is not None:
             send(ready.target, self.stream)

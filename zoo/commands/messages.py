@@ -1,15 +1,11 @@
-"""What a run over many files says: its progress, its errors and how long it took."""
+"""What a run over many files says: its progress, and its last line."""
 
 from __future__ import annotations
-
-import re
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from zoo.errors import ZooError
-
-_NO_MEMORY = re.compile(r"out of memory|not enough memory|can't allocate memory", re.IGNORECASE)
+INTERRUPTED = 130  # exit status: 128 + SIGINT, as in shells
 
 
 def progress_bar(stderr: Console) -> Progress:
@@ -26,21 +22,30 @@ def progress_bar(stderr: Console) -> Progress:
     )
 
 
-def sentence(source: str, error: Exception, memory_option: str) -> str:
-    """Return what to say of an error, in one line that names the source.
+def summary(
+    done: str,
+    out: str,
+    seconds: float,
+    *,
+    total: int,
+    finished: int,
+    present: int,
+    failed: int,
+    left_out: str = "",
+    interrupted: bool = False,
+) -> str:
+    """Return the sentence on `total` pictures.
 
-    memory_option: the command's option that saves memory, if there is one.
+    done: what was done with the finished ones ("enlarged").
+    out: where results are.
+    left_out: what was left out and why, "" if nothing was.
     """
-    if isinstance(error, ZooError):
-        text = str(error)
-    elif isinstance(error, MemoryError) or (
-        isinstance(error, RuntimeError) and _NO_MEMORY.search(str(error).replace(source, ""))
-    ):
-        advice = f"; try a smaller {memory_option}" if memory_option else ""
-        text = f"there is not enough memory for it{advice}."
-    else:
-        text = f"{type(error).__name__}: {error}".partition("\n")[0]
-    return text if source in text else f"{source}: {text}"
+    parts = [f"{finished} of {total} {done} into {out} in {duration(seconds)}"]
+    parts += [f"{present} present already (--overwrite replaces)"] if present else []
+    parts += [left_out] if left_out else []
+    parts += [f"{failed} failed"] if failed else []
+    parts += ["interrupted"] if interrupted else []
+    return ", ".join(parts) + "."
 
 
 def duration(seconds: float) -> str:

@@ -6,22 +6,10 @@ import os
 from pathlib import Path
 
 from zoo.commands.streams import STREAM, check_streams
-from zoo.errors import ImageError, InputError, did_you_mean
-from zoo.pictures.formats import FORMATS, SUFFIXES
+from zoo.errors import ImageError, InputError
+from zoo.pictures.formats import SUFFIXES
+from zoo.pictures.naming import parse_format, result_format, result_name
 from zoo.store.atomic import obstacle
-
-
-def parse_format(text: str) -> str:
-    """Return the name in FORMATS for "jpg", ".JPG" or "jpeg"; raise InputError for unknown ones."""
-    suffix = "." + text.lower().lstrip(".")
-    name = SUFFIXES.get(suffix, text.upper())
-    if name not in FORMATS or not FORMATS[name].writable:
-        accepted = [known.lower() for known, format in FORMATS.items() if format.writable]
-        raise InputError(
-            f"zoo doesn't write {text!r} files, but {', '.join(accepted)}."
-            f"{did_you_mean(text.lower(), accepted)}"
-        )
-    return name
 
 
 class Outputs:
@@ -48,8 +36,7 @@ class Outputs:
         overwrite: bool = False,
         skip_existing: bool = False,
     ) -> None:
-        if overwrite and skip_existing:
-            raise InputError("--overwrite and --skip-existing contradict each other.")
+        check_flags(overwrite=overwrite, skip_existing=skip_existing)
         self.inputs, self.out = inputs, Path(out)
         self.format = parse_format(format) if format else None
         self.overwrite, self.skip_existing = overwrite, skip_existing
@@ -84,7 +71,7 @@ class Outputs:
 
     def format_of(self, format: str) -> str:
         """Return the format of the result of a source in `format`; PNG if zoo only reads that."""
-        return self.format or (format if FORMATS[format].writable else "PNG")
+        return result_format(format, self.format)
 
     def target(self, source: Path, relative: Path, format: str) -> tuple[Path, str]:
         """Return the path and the format of the result of a source in `format`.
@@ -95,12 +82,7 @@ class Outputs:
         """
         format = self.format_of(format)
         target = self.out if self.is_file else self.out / relative
-        named = SUFFIXES.get(target.suffix.lower())
-        if named != format:
-            stem = target.stem if named else target.name
-            target = target.with_name(stem + FORMATS[format].suffixes[0])
-        elif target.suffix.lower() == ".pbm":  # black and white alone; results have greys
-            target = target.with_suffix(".pgm")
+        target = result_name(target, format)
         first = self._taken.setdefault(target, source)
         if first != source:
             raise ImageError(f"{source}: its result would replace that of {first}, {target}.")
@@ -126,6 +108,12 @@ class Outputs:
             reason = obstacle(self.out, overwrite=self.overwrite or self.skip_existing)
             if reason and not _same(self.out, self.inputs[0]):
                 raise ImageError(f"{self.out}: {reason}")
+
+
+def check_flags(*, overwrite: bool, skip_existing: bool) -> None:
+    """Raise InputError if both flags are set."""
+    if overwrite and skip_existing:
+        raise InputError("--overwrite and --skip-existing contradict each other.")
 
 
 def make_folder(folder: Path) -> None:

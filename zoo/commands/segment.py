@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
-import numpy as np
-from torch import Tensor
-
-from zoo.commands.inputs import Sources
-from zoo.commands.job import Job, Report
+from zoo.commands.engines import Engine
+from zoo.commands.inputs import Sources, local_paths
 from zoo.commands.many_files import run
 from zoo.commands.outputs import Outputs
-from zoo.errors import InputError
-from zoo.inference.segmenter import Segmenter
-from zoo.pictures.cutouts import Kind, check_kind, format_for
-from zoo.pictures.picture import Picture
-
-# Share of pixels with a probability between 0.1 and 0.9: chosen between photographs of Carvana,
-# which have fewer with dynamic_unet, and photographs of other things, which have more.
-_UNSURE = 0.027
-_HINT = (
-    "The network is unsure of {count} of them: it found nothing, or much is neither object nor "
-    "background. `zoo info {model}` says which pictures it knows."
-)
+from zoo.jobs.job import Place
+from zoo.jobs.segmenting import check_kind_in, segmenting
+from zoo.pictures.cutouts import check_kind
+from zoo.pictures.naming import parse_format
+from zoo.sources import absolute_name
 
 
 def segment_files(
-    inputs: list[Path],
+    inputs: list[str],
     out: str,
     *,
+    engine: Engine,
     kind: str,
     model: str,
     threshold: float,
@@ -49,59 +38,30 @@ def segment_files(
 
     Raises ZooError for arguments that can't be used, before any work.
     """
-    wanted = check_kind(kind)
-    outputs = Outputs(inputs, out, format, overwrite=overwrite, skip_existing=skip_existing)
-    if outputs.format and format_for(wanted, outputs.format) != outputs.format:
-        raise InputError(f"{outputs.format} can't hold a {kind} exactly; PNG and TIFF can.")
-    sources = Sources(inputs, outputs.out)
-    segmenter = Segmenter(
-        model,
-        threshold=threshold,
-        tta=tta,
-        device=device,
-        precision=precision,
-        size=size,
-        runtime=runtime,
+    place = Place(device, precision, runtime)
+    name = absolute_name(model) if engine.is_ray else model  # for processes in other folders
+    make_job = partial(
+        segmenting, model=name, kind=check_kind(kind), threshold=threshold, tta=tta, size=size
     )
+    if engine.is_ray:
+        from zoo.commands.distributed import run_on_ray
 
-    unsure = 0
-
-    def work(picture: Picture, report: Report) -> Picture:
-        nonlocal unsure
-        logits = segmenter.picture_logits(picture)
-        unsure += is_unsure(logits)
-        return segmenter.render(picture, logits, wanted)
-
-    def hints() -> list[str]:
-        return [_HINT.format(count=unsure, model=model)] if unsure else []
-
-    job = Job(
-        work,
-        done="segmented",
-        format=partial(format_for, wanted),
-        like=partial(_like_result, wanted),
-        memory_option="--size",
-        hints=hints,
-    )
-    return run(sources, outputs, job, quality=quality, max_pixels=max_pixels)
-
-
-def is_unsure(logits: Tensor) -> bool:
-    """Return whether a network of one class gives logits `[1, H, W]` as for a picture unlike those
-    it knows: it finds nothing, or many pixels are neither object nor background.
-    """
-    if len(logits) != 1:
-        return False
-    probability = logits.sigmoid()
-    between = (probability > 0.1) & (probability < 0.9)
-    return bool(probability.max() <= 0.5) or float(between.float().mean()) > _UNSURE
-
-
-def _like_result(kind: Kind, picture: Picture) -> Picture:
-    """Return a picture that needs of a file what the result of this kind needs."""
-    height, width = picture.pixels.shape[:2]
-    if kind == "mask":
-        return Picture(np.zeros((height, width, 1), np.uint8), format=picture.format)
-    if kind == "cutout":
-        return replace(picture, alpha=np.zeros((height, width), picture.pixels.dtype))
-    return picture
+        check_kind_in(parse_format(format) if format else None, kind)
+        return run_on_ray(
+            inputs,
+            out,
+            make_job,
+            place,
+            engine,
+            done="segmented",
+            format=format,
+            quality=quality,
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            max_pixels=max_pixels,
+        )
+    paths = local_paths(inputs, out)
+    outputs = Outputs(paths, out, format, overwrite=overwrite, skip_existing=skip_existing)
+    check_kind_in(outputs.format, kind)
+    sources = Sources(paths, outputs.out)
+    return run(sources, outputs, make_job(place), quality=quality, max_pixels=max_pixels)

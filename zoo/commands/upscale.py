@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
+from functools import partial
 
-from zoo.commands.inputs import Sources
-from zoo.commands.job import Job, Large
+from zoo.commands.engines import Engine
+from zoo.commands.inputs import Sources, local_paths
 from zoo.commands.many_files import run
-from zoo.commands.memory import limits, parse_memory, return_what_is_freed
 from zoo.commands.outputs import Outputs
 from zoo.errors import InputError
-from zoo.inference.automatic import AutoUpscaler, Suggestion, make_upscaler
-from zoo.inference.device import pick_device
+from zoo.jobs.job import Place
+from zoo.jobs.memory import parse_memory
+from zoo.jobs.upscaling import upscaling
+from zoo.sources import absolute_name
 
 
 def upscale_files(
-    inputs: list[Path],
+    inputs: list[str],
     out: str,
     *,
+    engine: Engine,
     model: str,
     tile: str,
     precision: str,
@@ -42,39 +42,26 @@ def upscale_files(
         raise InputError(f"--tile {tile} is none of auto, whole and a number from 1 up.")
     most = parse_memory(memory) if memory is not None else None
     side = int(tile) if tile.isdecimal() else {"auto": "auto", "whole": None}[tile]
-    if most is not None:
-        return_what_is_freed()
-    outputs = Outputs(inputs, out, format, overwrite=overwrite, skip_existing=skip_existing)
-    sources = Sources(inputs, outputs.out)
-    upscaler = make_upscaler(
-        model,
-        tile=side,
-        precision=precision,
-        tta=tta,
-        device=device,
-        strength=strength,
-        memory=most,
-        runtime=runtime,
-    )
-    job = Job(
-        upscaler.picture,
-        done="enlarged",
-        scale=upscaler.scale,
-        large=Large(upscaler.large, limits(most, pick_device(device))),
-        memory_option="--tile",
-        hints=lambda: chosen(upscaler.made) if isinstance(upscaler, AutoUpscaler) else [],
-    )
-    return run(sources, outputs, job, quality=quality, max_pixels=max_pixels)
+    place = Place(device, precision, runtime, most)
+    name = absolute_name(model) if engine.is_ray else model  # for processes in other folders
+    make_job = partial(upscaling, model=name, tile=side, tta=tta, strength=strength)
+    if engine.is_ray:
+        from zoo.commands.distributed import run_on_ray
 
-
-def chosen(made: Sequence[Suggestion]) -> list[str]:
-    """A line for each model that was chosen: for how many pictures, and why."""
-    reasons: dict[str, Counter[str]] = {}
-    for suggestion in made:
-        reasons.setdefault(suggestion.model, Counter())[suggestion.reason] += 1
-    return [
-        f"{counts.total()} by {model}: "
-        + ", ".join(f"{reason} ({count})" for reason, count in counts.most_common(4))
-        + (", …" if len(counts) > 4 else "")
-        for model, counts in sorted(reasons.items())
-    ]
+        return run_on_ray(
+            inputs,
+            out,
+            make_job,
+            place,
+            engine,
+            done="enlarged",
+            format=format,
+            quality=quality,
+            overwrite=overwrite,
+            skip_existing=skip_existing,
+            max_pixels=max_pixels,
+        )
+    paths = local_paths(inputs, out)
+    outputs = Outputs(paths, out, format, overwrite=overwrite, skip_existing=skip_existing)
+    sources = Sources(paths, outputs.out)
+    return run(sources, outputs, make_job(place), quality=quality, max_pixels=max_pixels)

@@ -7,6 +7,7 @@ write_image(picture, "copy.jpg")
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,7 @@ from zoo.pictures.writing import check_suffix, write_picture
 from zoo.store.atomic import obstacle, replacing
 
 DEFAULT_MAX_PIXELS = 200_000_000  # the largest phone cameras have 200 megapixels
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, Path]]:
@@ -37,6 +39,11 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[tuple[Path, Pat
             relative = file.relative_to(root) if file != root else Path(root.name)
             found.setdefault(file.absolute(), (file, relative))
     return list(found.values())
+
+
+def is_address(text: str) -> bool:
+    """Return whether a text names its kind of file system, as "s3://bucket/a.jpg" does."""
+    return _ADDRESS.match(text) is not None
 
 
 def list_images(folder: Path, *, recursive: bool = True) -> list[Path]:

@@ -106,12 +106,13 @@ class Limits:
         return None
 
 
-def limits(memory: int | None, device: torch.device) -> Limits:
+def limits(memory: int | None, device: torch.device, processes: int = 1) -> Limits:
     """Return what pictures may take, of the process's memory or of half of what is installed.
 
     Without a wish, a picture that can't be enlarged in strips may take all that is installed.
+    processes: that share what is installed.
     """
-    installed = installed_memory() or 2**63
+    installed = (installed_memory() or 2**63) // processes
     others = PROCESS + (0 if device.type == "cuda" else memory_budget(device, memory))
     if memory is not None:
         return Limits(max(memory - others, 0), max(memory - others, 0))

@@ -1,0 +1,1 @@
+"""Jobs: what is done with each of many photographs, whoever goes through them."""
