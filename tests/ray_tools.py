@@ -18,7 +18,7 @@ from commands import files, photograph
 from PIL import Image
 from torch import Tensor, nn
 
-LIMIT = pytest.mark.timeout(240, method="signal")  # which lets fixtures end the cluster
+LIMIT = pytest.mark.timeout(480, method="signal")  # seconds; fixtures then end the cluster
 _STORE = 80_000_000  # bytes in /dev/shm, which is small on some machines
 _PATIENCE = 120  # seconds
 
