@@ -45,7 +45,8 @@ MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
 ]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="A name of `zoo list`, a saved folder or hf-hub:….")
+    str,
+    typer.Option("--model", "-m", help="A name of `zoo list`, a saved folder, *.onnx or hf-hub:…."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]

@@ -13,7 +13,6 @@ from zoo.commands.memory import limits, parse_memory, return_what_is_freed
 from zoo.commands.outputs import Outputs
 from zoo.errors import InputError
 from zoo.inference.automatic import AutoUpscaler, Suggestion, make_upscaler
-from zoo.inference.device import pick_device
 
 
 def upscale_files(
@@ -58,7 +57,7 @@ def upscale_files(
         upscaler.picture,
         done="enlarged",
         scale=upscaler.scale,
-        large=Large(upscaler.large, limits(most, pick_device(device))),
+        large=Large(upscaler.large, limits(most, upscaler.device)),
         memory_option="--tile",
         hints=lambda: chosen(upscaler.made) if isinstance(upscaler, AutoUpscaler) else [],
     )
