@@ -56,6 +56,7 @@ def test_python_on_the_pages(
     elif page == "docs/export.md":
         assert scope["error"] < 1e-4
         assert scope["large"].size == (96, 80)
+        assert scope["mask"].size == (48, 40)
     else:
         for job in ("denoiser", "colouring"):
             assert Path("runs", job, "best", "model.safetensors").is_file()

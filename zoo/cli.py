@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | segment | export | verify | compare | demo | …"""
+"""The command line: zoo list | info | upscale | segment | export | convert | verify | …"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 import zoo
+from zoo.commands.convert import convert
 from zoo.commands.evaluate import evaluate
 from zoo.commands.train import train
 from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
@@ -284,6 +285,7 @@ def demo(
     raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
 
 
+app.command()(convert)
 app.command()(train)
 app.command("eval")(evaluate)
 
