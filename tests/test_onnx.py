@@ -113,9 +113,8 @@ def test_the_zoos_weights_give_the_same_result(name: str, tmp_path: Path) -> Non
     image = torch.rand(1, 3, 129, 100, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(found(image), model(image), atol=1e-4, rtol=0)
-    metadata = found.session.get_modelmeta().custom_metadata_map
-    assert metadata["licence"] == zoo.get_weights(name).meta.license
-    assert metadata["weights_sha256"] == zoo.get_weights(name).sha256
+    assert found.metadata["licence"] == zoo.get_weights(name).meta.license
+    assert found.metadata["weights_sha256"] == zoo.get_weights(name).sha256
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -144,8 +143,7 @@ def test_the_metadata_tell_how_to_run_it(
     assert (found.classes, found.image_size) == (3, 64)
     assert not hasattr(found, "scale")
     assert zoo.Segmenter(finder[1]).size == 64
-    metadata = found.session.get_modelmeta().custom_metadata_map
-    assert re.fullmatch("[0-9a-f]{64}", metadata["tensors_sha256"])
+    assert re.fullmatch("[0-9a-f]{64}", found.metadata["tensors_sha256"])
 
 
 def test_masks_are_the_models(finder: tuple[zoo.ZooModel, Path]) -> None:
@@ -179,6 +177,16 @@ def test_a_name_of_the_zoo_with_the_suffix_is_a_file(
     assert zoo.Upscaler("srresnet_x4.onnx").scale == 2
     with pytest.raises(WeightsError, match="an ONNX file, which has no layers to load or train"):
         zoo.load_model("srresnet_x4.onnx")
+
+
+def test_info_shows_what_a_file_says(doubler: tuple[zoo.ZooModel, Path]) -> None:
+    text = "\x1b[31mmine[/red] [bold]\nand more"
+    file = edited(doubler[1], lambda proto: said(proto, licence=text), "licensed")
+    result = run("info", file)
+    assert result.status == 0, result.stderr
+    assert re.search(r"architecture +srresnet_x2 *\n", result.stdout)
+    assert re.search(r"licence +\[31mmine\[/red\] \[bold\] and more *\n", result.stdout)
+    assert "\x1b" not in result.stdout
 
 
 def test_threads_share_a_file(doubler: tuple[zoo.ZooModel, Path]) -> None:

@@ -98,7 +98,9 @@ def list_(
 def info(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="A model, model.tag, a saved folder or hf-hub:…."),
+        typer.Argument(
+            metavar="MODEL", help="A model, model.tag, a saved folder, *.onnx or hf-hub:…."
+        ),
     ] = None,
 ) -> None:
     """Show a model and its weights: what for, limits, data, licence, metrics.

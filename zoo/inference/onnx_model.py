@@ -29,6 +29,7 @@ class OnnxModel(nn.Module):
     heights, widths: those that the file takes. A smaller image is padded by replication at the
         bottom and on the right, and the result is cropped.
     precision: the only one in which it computes.
+    metadata: all that the file says of itself, unchecked.
 
     Shape: float `[N, in_chans, H, W]` in [0, 1] → float `[N, 3, scale·H, scale·W]`, or logits
     `[N, classes, H, W]`.
@@ -46,8 +47,9 @@ class OnnxModel(nn.Module):
         super().__init__()
         self.file = Path(file)
         self.session = _open(self.file)
+        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
         try:
-            told = read_facts(self.session.get_modelmeta().custom_metadata_map)
+            told = read_facts(self.metadata)
             self.heights, self.widths = _sizes(self.session, told)
         except ValueError as error:
             raise WeightsError(
