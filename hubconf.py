@@ -114,6 +114,50 @@ def srresnet_lesson_x4(pretrained: bool = True, *, weights: str | None = None) -
     return _create("srresnet_lesson_x4", pretrained, weights)
 
 
+def edsr(
+    pretrained: bool = True,
+    *,
+    weights: str | None = None,
+    scale: int | None = None,
+    width: int | None = None,
+    depth: int | None = None,
+    res_scale: float | None = None,
+) -> torch.nn.Module:
+    """EDSR of BasicSR: float RGB [N, 3, H, W] in [0, 1] to [N, 3, scale·H, scale·W], unclamped.
+
+    It ships no weights: pass pretrained=False, or as `weights` what `zoo convert` wrote.
+    scale, width, depth, res_scale: of the baseline for 4 times, if left out.
+    The model is in eval mode.
+    """
+    return _create(
+        "edsr",
+        pretrained,
+        weights,
+        scale=scale,
+        width=width,
+        depth=depth,
+        res_scale=res_scale,
+    )
+
+
+def msrresnet(
+    pretrained: bool = True,
+    *,
+    weights: str | None = None,
+    scale: int | None = None,
+    width: int | None = None,
+    depth: int | None = None,
+) -> torch.nn.Module:
+    """MSRResNet of BasicSR: float RGB [N, 3, H, W] in [0, 1] to [N, 3, scale·H, scale·W],
+    unclamped.
+
+    It ships no weights: pass pretrained=False, or as `weights` what `zoo convert` wrote.
+    scale: 2, 3 or 4. width, depth: 64 and 16 if left out.
+    The model is in eval mode.
+    """
+    return _create("msrresnet", pretrained, weights, scale=scale, width=width, depth=depth)
+
+
 def simple_up34(
     pretrained: bool = True,
     *,
@@ -189,7 +233,7 @@ def dynamic_unet(
         which the first `cut` children are used, or a module that returns a list of feature maps.
     encoder_weights: with pretrained=False, "default" (ImageNet) or a *.safetensors file.
     decoder_channels: one width for each doubling, from deep to shallow.
-    upsampler: "pixelshuffle", "transposed" or "nearest".
+    upsampler: "pixelshuffle", "transposed", "nearest" or "plain".
     classes, in_chans: those of the weights, else 1 and 3.
     Weights fix all of these. The model is in eval mode.
     """

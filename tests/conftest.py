@@ -29,7 +29,9 @@ torch.set_num_threads(1)  # inputs are tiny: a second thread costs more than it 
 # A model that is not named here is tested at its default size.
 TINY_OPTIONS: dict[str, dict[str, Any]] = {
     "dynamic_unet": {"encoder": "test_resnet"},
+    "edsr": {"depth": 1, "width": 8},
     "fpn": {"encoder": "test_efficientnet"},
+    "msrresnet": {"depth": 1, "width": 8},
     "srresnet_x1": {"depth": 1, "width": 8},
     "srresnet_x2": {"depth": 1, "width": 8},
     "srresnet_x4": {"depth": 1, "width": 8},

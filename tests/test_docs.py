@@ -31,7 +31,7 @@ from zoo.train.degradations import DegradationsSection
 from zoo.train.loop import Trainer
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/training.md"]
+PAGES = ["README.md", "docs/export.md", "docs/training.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -53,6 +53,10 @@ def test_python_on_the_pages(
     if page == "README.md":
         assert scope["large"].size == (192, 160)
         assert scope["result"].shape == (1, 3, 148, 212)
+    elif page == "docs/export.md":
+        assert scope["error"] < 1e-4
+        assert scope["large"].size == (96, 80)
+        assert scope["mask"].size == (48, 40)
     else:
         for job in ("denoiser", "colouring"):
             assert Path("runs", job, "best", "model.safetensors").is_file()

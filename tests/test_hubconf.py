@@ -16,7 +16,9 @@ import zoo
 ROOT = Path(__file__).parent.parent
 ENTRY_POINTS = [
     "dynamic_unet",
+    "edsr",
     "fpn",
+    "msrresnet",
     "simple_up34",
     "srresnet_lesson_x2",
     "srresnet_lesson_x4",

@@ -143,7 +143,7 @@ def test_the_lessons_three_groups_of_layers() -> None:
 # Any encoder
 
 
-@pytest.mark.parametrize("upsampler", ["pixelshuffle", "transposed", "nearest"])
+@pytest.mark.parametrize("upsampler", ["pixelshuffle", "transposed", "nearest", "plain"])
 def test_upsamplers(upsampler: str) -> None:
     model = tiny_unet(upsampler=upsampler)
     assert model(picture(2, 3, 33, 65)).shape == (2, 1, 33, 65)

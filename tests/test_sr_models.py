@@ -19,6 +19,8 @@ from zoo.sr.networks.srresnet import SRResNet
         ("srresnet_x1", 1_222_147),
         ("srresnet_x2", 1_369_859),
         ("srresnet_x4", 1_517_571),
+        ("edsr", 1_517_571),
+        ("msrresnet", 1_517_571),
         ("srresnet_lesson_x2", 779_139),
         ("srresnet_lesson_x4", 926_851),
     ],

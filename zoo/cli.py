@@ -1,4 +1,4 @@
-"""The command line: zoo list | info | upscale | segment | export | verify | compare | demo | …"""
+"""The command line: zoo list | info | upscale | segment | export | convert | verify | …"""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 import zoo
+from zoo.commands.convert import convert
 from zoo.commands.engines import Engine
 from zoo.commands.evaluate import evaluate
 from zoo.commands.train import train
@@ -62,7 +63,8 @@ MaxPixels = Annotated[
     int | None, typer.Option(min=1, help="Refuse larger pictures; else 200 million.")
 ]
 Model = Annotated[
-    str, typer.Option("--model", "-m", help="A name of `zoo list`, a saved folder or hf-hub:….")
+    str,
+    typer.Option("--model", "-m", help="A name of `zoo list`, a saved folder, *.onnx or hf-hub:…."),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
@@ -116,7 +118,9 @@ def list_(
 def info(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="MODEL", help="A model, model.tag, a saved folder or hf-hub:…."),
+        typer.Argument(
+            metavar="MODEL", help="A model, model.tag, a saved folder, *.onnx or hf-hub:…."
+        ),
     ] = None,
 ) -> None:
     """Show a model and its weights: what for, limits, data, licence, metrics.
@@ -319,6 +323,7 @@ def demo(
     raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
 
 
+app.command()(convert)
 app.command()(train)
 app.command("eval")(evaluate)
 

@@ -6,6 +6,7 @@ A graph holds for some sizes only: tracing turns each decision about a size into
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -26,6 +27,17 @@ class Sides(NamedTuple):
 
     def __str__(self) -> str:
         return f"from {self.least} pixels" if self.most is None else f"{self.least} to {self.most}"
+
+    @classmethod
+    def parse(cls, text: str) -> Sides:
+        """Return the sides whose text this is; raise ValueError for any other text."""
+        found = re.fullmatch(r"from ([0-9]{1,6}) pixels|([0-9]{1,6}) to ([0-9]{1,6})", text)
+        if not found:
+            raise ValueError("its sizes are neither 'from A pixels' nor 'A to B'")
+        least, most = int(found[1] or found[2]), int(found[3]) if found[3] else None
+        if least < 1 or (most is not None and most < least):
+            raise ValueError("its sizes are no range")
+        return cls(least, most)
 
     def nearest(self, side: int) -> int:
         """Return the side within the bounds that is nearest to `side`."""

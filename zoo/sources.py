@@ -85,8 +85,13 @@ def resolve(name: Name, weights: Name | Weights | None = None) -> tuple[str, Sou
     """Return the architecture of a model, and the source of its weights, None if none are named.
 
     Raises UnknownNameError for a name that is not registered, OptionError where `name` and
-    `weights` both name weights, WeightsError for a folder that is incomplete.
+    `weights` both name weights, WeightsError for a folder that is incomplete and for an ONNX file.
     """
+    if is_onnx(name):
+        raise WeightsError(
+            f"{name} is an ONNX file, which has no layers to load or train; zoo.upscale,"
+            " zoo.segment and their commands run it."
+        )
     if names_folder(name):
         source = folder_source(name)
         if weights is not None:
@@ -100,6 +105,11 @@ def resolve(name: Name, weights: Name | Weights | None = None) -> tuple[str, Sou
         raise UnknownNameError(f"{name!r} names no weights: put a tag behind the dot, or no dot.")
     weights = tag or weights
     return architecture, None if weights is None else find_source(architecture, weights)
+
+
+def is_onnx(name: object) -> bool:
+    """Return whether `name` is that of an ONNX file, such as "srresnet_x4.onnx"."""
+    return isinstance(name, str | os.PathLike) and str(name).lower().endswith(".onnx")
 
 
 def names_folder(name: Name) -> bool:

@@ -16,8 +16,11 @@ import zoo
 from zoo.create import create_model, load_model
 from zoo.facts import origin
 from zoo.inference.device import pick_device, pick_precision
+from zoo.inference.onnx_model import OnnxModel
 from zoo.registry import Model, Weights, get_model, get_weights, list_models, list_weights
-from zoo.sources import names_folder
+from zoo.sources import is_onnx, names_folder
+
+_ENTRIES, _LINE = 40, 300  # of a file's metadata, and characters of one
 
 
 def overview(pattern: str, *, pretrained: bool) -> Table:
@@ -37,9 +40,13 @@ def overview(pattern: str, *, pretrained: bool) -> Table:
 def description(name: str) -> Iterator[RenderableType]:
     """Yield text and tables about a model and all its weights, or about one "model.tag".
 
-    name: also a folder that `save_model` wrote, or "hf-hub:org/repo@revision".
-    Raises UnknownNameError, and WeightsError for a folder that can't be loaded.
+    name: also a folder that `save_model` wrote, "hf-hub:org/repo@revision", or an ONNX file.
+    Raises UnknownNameError, and WeightsError for a folder or file that can't be loaded.
     """
+    if is_onnx(name):
+        yield Text(f"{name} says of itself:")
+        yield _facts(_of_file(OnnxModel(name)))
+        return
     if names_folder(name):
         yield from _of_folder(name)
         return
@@ -86,6 +93,16 @@ def _of_folder(name: str) -> Iterator[RenderableType]:
         yield _facts(_of_weights(same))
     else:
         yield Text("Nothing is recorded of its training data: they decide its licence and limits.")
+
+
+def _of_file(model: OnnxModel) -> dict[str, object]:
+    """Return the file's metadata, which anybody can write: a line each, and without codes."""
+
+    def plain(text: str) -> str:
+        return "".join(filter(str.isprintable, " ".join(text[:_LINE].split())))
+
+    entries = sorted(model.metadata.items())[:_ENTRIES]
+    return {plain(key): plain(value) for key, value in entries}
 
 
 def _of_model(

@@ -98,7 +98,8 @@ class AutoUpscaler:
             )
             for name in (f"{self.architecture}.{tag}" for tag in (CLEAN, TREATED))
         }
-        self.scale = next(iter(self.upscalers.values())).scale
+        first = next(iter(self.upscalers.values()))
+        self.scale, self.device = first.scale, first.device
         self.made: list[Suggestion] = []
 
     def picture(self, picture: Picture, progress: Progress | None = None) -> Picture:

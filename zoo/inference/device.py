@@ -35,17 +35,26 @@ def pick_device(device: str | torch.device = "auto") -> torch.device:
         ) from error
 
 
-def pick_precision(precision: str, device: torch.device) -> torch.dtype:
+def pick_precision(precision: str, device: torch.device, *, only: str | None = None) -> torch.dtype:
     """Return the dtype that convolutions run in.
+
+    only: the precision that a model has, if it can't compute in others.
 
     "auto" is bf16 where the hardware multiplies it: x86 with AVX512_BF16 or AMX, CUDA GPUs of
     compute capability 8 and higher. It is fp16 on CUDA GPUs of capability 7 and fp32 elsewhere.
-    Raises InputError for an unknown precision, and for fp16 on the CPU.
+    Raises InputError for an unknown precision, for fp16 on the CPU, and for another than `only`.
     """
     if precision not in get_args(Precision):
         accepted = ", ".join(get_args(Precision))
         hint = did_you_mean(str(precision), get_args(Precision))
         raise InputError(f"precision={precision!r} is none of {accepted}.{hint}")
+    if only is not None:
+        if precision not in ("auto", only):
+            raise InputError(
+                f"precision={precision!r} is not for this model, an exported file, which computes"
+                f" in {only}; accepted are 'auto' and {only!r}."
+            )
+        return _DTYPES[only]
     if precision == "fp16" and device.type == "cpu":
         raise InputError("precision='fp16' needs a GPU; the CPU takes 'bf16' and 'fp32'.")
     if precision != "auto":

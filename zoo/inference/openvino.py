@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from zoo.errors import InputError, MissingDependencyError, did_you_mean
 from zoo.inference.enlarging import TwoSteps, has_two_steps
+from zoo.inference.onnx_model import OnnxModel
 from zoo.inference.placement import in_eval_mode
 
 RUNTIMES = ("torch", "openvino")
@@ -39,6 +40,8 @@ def in_runtime(
         raise InputError(f"runtime={runtime!r} is none of {', '.join(RUNTIMES)}.{hint}")
     if device.type != "cpu":
         raise InputError(f"runtime='openvino' works on the CPU, not on {device}.")
+    if isinstance(model, OnnxModel):
+        raise InputError("runtime='openvino' takes models of PyTorch: ONNX Runtime runs this file.")
     _require()
     model = in_eval_mode(model)
     return (_InTwoSteps if has_two_steps(model) else _InOneStep)(model, dtype, example)

@@ -6,6 +6,7 @@ import copy
 import functools
 import os
 import threading
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 from zoo.create import load_model
 from zoo.errors import InputError
 from zoo.inference.device import pick_device
-from zoo.sources import Name, names_folder
+from zoo.inference.onnx_model import OnnxModel
+from zoo.sources import Name, is_onnx, names_folder
 from zoo.store.state_dict import unwrap
 
 _lock = threading.Lock()
@@ -35,12 +37,20 @@ def load(name: Name, device: torch.device) -> nn.Module:
 def place(model: Name | nn.Module, device: str | torch.device) -> tuple[nn.Module, torch.device]:
     """Return a model on `device`, and that device.
 
-    A name or a folder is loaded. A module is returned itself if `device` is "auto" or its own
-    device and all its numbers are fp32, else as a copy. DataParallel and DistributedDataParallel
-    are unwrapped.
+    A name, a folder or an ONNX file is loaded. A module is returned itself if `device` is "auto" or
+    its own device and all its numbers are fp32, else as a copy. DataParallel and
+    DistributedDataParallel are unwrapped.
     Raises UnknownNameError and WeightsError for names, InputError for an unusable device or if
     `model` is neither a name nor a module.
     """
+    if isinstance(model, OnnxModel) or is_onnx(model):
+        if str(device) not in ("auto", "cpu"):
+            raise InputError(
+                f"device={str(device)!r} is not for an ONNX file, which runs on the CPU; accepted"
+                " are 'auto' and 'cpu'."
+            )
+        found = model if isinstance(model, OnnxModel) else OnnxModel(cast(Name, model))
+        return found, torch.device("cpu")
     if isinstance(model, str | os.PathLike):
         chosen = pick_device(device)
         return load(model, chosen), chosen
@@ -53,6 +63,11 @@ def place(model: Name | nn.Module, device: str | torch.device) -> tuple[nn.Modul
     if chosen != home(model) or not _is_single(model):
         model = copy.deepcopy(model).to(chosen, torch.float32)
     return model, chosen
+
+
+def label_of(model: Name | nn.Module) -> str:
+    """Return what messages call a model."""
+    return os.fspath(model) if isinstance(model, str | os.PathLike) else type(model).__name__
 
 
 def _load(name: Name, device: torch.device) -> nn.Module:

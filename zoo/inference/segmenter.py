@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from zoo.errors import InputError
 from zoo.inference.device import pick_precision
 from zoo.inference.inputs import check_array, check_tensor
+from zoo.inference.onnx_model import OnnxModel
 from zoo.inference.openvino import in_runtime
-from zoo.inference.placement import in_eval_mode, layout, place
+from zoo.inference.placement import in_eval_mode, label_of, layout, place
 from zoo.pictures.channels import LUMA, channels_of
 from zoo.pictures.cutouts import Kind, check_kind, cut_out, format_for, tint
 from zoo.pictures.picture import Array, Picture, to_tensor
@@ -31,9 +32,10 @@ class Segmenter:
     are resized back to the picture's size, both bilinearly.
 
     model: a registered name ("unet34", "unet34.carvana"), a folder that `save_model` wrote,
-        "hf-hub:org/repo@revision", or a module that takes `[N, C, S, S]`, grey, RGB or RGBA, and
-        returns logits `[N, classes, S, S]`. Registered models are loaded once. A module runs in
-        eval mode on its own device, or as a copy on `device`; it stays as it was.
+        "hf-hub:org/repo@revision", an ONNX file that `export_model` wrote, or a module that takes
+        `[N, C, S, S]`, grey, RGB or RGBA, and returns logits `[N, classes, S, S]`. Registered
+        models are loaded once. A module runs in eval mode on its own device, or as a copy on
+        `device`; it stays as it was. Files run on the CPU in fp32.
     threshold: probability in (0, 1) above which a pixel is foreground; for models of one class.
     tta: average the logits with those of the mirrored picture; twice the work.
     size: side of the square in pixels, from 32; by default the training size, or 512 if unknown.
@@ -58,12 +60,17 @@ class Segmenter:
         if size is not None and (not isinstance(size, int) or size < 32):
             raise InputError(f"size={size} is no whole number of pixels from 32 up.")
         self.model, self.device = place(model, device)
-        self.dtype = pick_precision(precision, self.device)
+        only = getattr(self.model, "precision", None)
+        self.dtype = pick_precision(precision, self.device, only=only)
         if hasattr(self.model, "scale"):
-            name = model if isinstance(model, str) else type(model).__name__
-            raise InputError(f"{name} is no segmentation model: it enlarges pictures.")
+            raise InputError(
+                f"{label_of(model)} is no segmentation model: it enlarges pictures, as zoo.upscale"
+                " does."
+            )
         self.channels: int = getattr(self.model, "in_chans", 3)
         self.size = size or getattr(self.model, "image_size", None) or DEFAULT_SIZE
+        if isinstance(self.model, OnnxModel):
+            self.size = self.model.square(self.size, asked=size is not None)
         self.model = in_runtime(
             self.model,
             runtime,

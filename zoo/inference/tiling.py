@@ -36,11 +36,18 @@ class Span(NamedTuple):
     high: int
 
 
-def split(size: int, tile: int, halo: int) -> list[Span]:
-    """Split `size` pixels into the fewest spans of at most `tile` pixels, nearly equal ones."""
+def split(size: int, tile: int, halo: int, *, least: int = 1) -> list[Span]:
+    """Split `size` pixels into the fewest spans of at most `tile` pixels, nearly equal ones.
+
+    Each reads at least `least` pixels, or all that there are.
+    """
     count = math.ceil(size / tile)
     edges = [size * i // count for i in range(count + 1)]
-    return [Span(a, b, max(a - halo, 0), min(b + halo, size)) for a, b in pairwise(edges)]
+    spans = []
+    for start, stop in pairwise(edges):
+        low = max(min(start - halo, size - least), 0)
+        spans.append(Span(start, stop, low, min(max(stop + halo, low + least), size)))
+    return spans
 
 
 def tile_for(height: int, width: int, *, halo: int, bytes_per_pixel: int, budget: int) -> int:
@@ -66,6 +73,7 @@ def run_tiled(
     halo: int,
     scale: int = 1,
     piece: int | None = None,
+    least: tuple[int, int] = (1, 1),
     progress: Progress | None = None,
 ) -> None:
     """Run a network on a picture tile by tile; only one tile is in memory at a time.
@@ -77,9 +85,12 @@ def run_tiled(
     read: takes rows and columns of the input, returns them as a tensor `[C, h, w]`.
     write: takes rows and columns of the output, and the tensor that belongs there.
     piece: side of what `finish` is asked for at once, in input pixels; None for a whole tile.
+    least: height and width from which the network takes tiles; smaller ones read more of the
+        picture, as far as it goes.
     progress: called now and then with the fraction that is done, in (0, 1].
     """
-    tiles = list(product(split(height, tile, halo), split(width, tile, halo)))
+    rows_of = split(height, tile, halo, least=least[0])
+    tiles = list(product(rows_of, split(width, tile, halo, least=least[1])))
     done = 0  # pixels
     for y, x in tiles:
         begun = begin(read(slice(y.low, y.high), slice(x.low, x.high)))

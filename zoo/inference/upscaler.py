@@ -15,8 +15,8 @@ from zoo.inference.device import memory_budget, pick_precision
 from zoo.inference.enlarging import Enlarging, has_two_steps
 from zoo.inference.inputs import check_array, check_tensor
 from zoo.inference.openvino import in_runtime
-from zoo.inference.placement import in_eval_mode, place
-from zoo.inference.tile_sizes import check_memory, sides
+from zoo.inference.placement import in_eval_mode, label_of, place
+from zoo.inference.tile_sizes import check_memory, least_sides, sides
 from zoo.inference.tiling import Progress, Read, Write, run_tiled
 from zoo.pictures.large.picture import LargePicture, new_large, without_memory
 from zoo.pictures.picture import Array, Picture, fill_transparent, to_pixels, to_tensor
@@ -30,11 +30,12 @@ class Upscaler:
     """A super-resolution model, set up once to run on many pictures.
 
     model: a registered name ("srresnet_x4", "srresnet_x4.psnr"), a folder that `save_model` wrote,
-        "hf-hub:org/repo@revision", or a module with the attribute `scale` and, for tiles, `halo`
-        (input pixels) and `peak_floats` (per input pixel). Registered models are loaded once. A
-        module runs in eval mode on its own device, or as a copy on `device`; it stays as it was.
-    tile: side of the tiles in input pixels; "auto" for as large as the memory budget allows; None
-        for the whole picture at once.
+        "hf-hub:org/repo@revision", an ONNX file that `export_model` wrote, or a module with the
+        attribute `scale` and, for tiles, `halo` (input pixels) and `peak_floats` (per input pixel).
+        Registered models are loaded once. A module runs in eval mode on its own device, or as a
+        copy on `device`; it stays as it was. Files run on the CPU in fp32.
+    tile: largest side of the tiles in input pixels; "auto" for as large as the memory budget
+        allows; None for the whole picture at once. Files of bounded size bound it, too.
     precision: "fp32", "bf16", "fp16" (GPU only), or "auto", see
         `zoo.inference.device.pick_precision`.
     tta: average over the eight flips and rotations; eight times the work.
@@ -69,11 +70,14 @@ class Upscaler:
             self.model, self.device = place(model, device)
         else:
             self.model, self.device = place_blend(model, strength, device)
-        self.dtype = pick_precision(precision, self.device)
+        only = getattr(self.model, "precision", None)
+        self.dtype = pick_precision(precision, self.device, only=only)
         scale = getattr(self.model, "scale", None)
         if not isinstance(scale, int):
-            name = model if isinstance(model, str) else type(model).__name__
-            raise InputError(f"{name} is no super-resolution model: it has no `scale`.")
+            raise InputError(
+                f"{label_of(model)} is no super-resolution model: it has no `scale`; zoo.segment"
+                " takes models that find objects."
+            )
         self.scale = scale
         self.model = in_runtime(
             self.model,
@@ -234,6 +238,7 @@ class Upscaler:
                 halo=cast(int, getattr(model, "halo", 0)),
                 scale=self.scale,
                 piece=piece,
+                least=least_sides(model),
                 progress=progress,
             )
 

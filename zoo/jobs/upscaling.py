@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from torch import nn
 
 from zoo.inference.automatic import AutoUpscaler, Suggestion, make_upscaler
-from zoo.inference.device import pick_device
 from zoo.jobs.job import Job, Large, Place
 from zoo.jobs.memory import limits, return_what_is_freed
 from zoo.sources import Name
@@ -38,7 +37,7 @@ def upscaling(
         memory=place.memory,
         runtime=place.runtime,
     )
-    most = limits(place.memory, pick_device(place.device), place.processes)
+    most = limits(place.memory, upscaler.device, place.processes)
     return Job(
         upscaler.picture,
         done="enlarged",

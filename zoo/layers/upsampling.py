@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 import torch
@@ -98,9 +99,8 @@ def upsample_step(
     return TransposedUpsample(inputs, outputs, scale)
 
 
-def check_kind(kind: UpsamplerKind) -> None:
+def check_kind(kind: str, kinds: Sequence[str] = get_args(UpsamplerKind)) -> None:
     """Raise OptionError for an unknown kind of upsampler."""
-    kinds = get_args(UpsamplerKind)
     if kind not in kinds:
         raise OptionError(
             f"Unknown upsampler {kind!r}: choose {', '.join(kinds)}.{did_you_mean(kind, kinds)}"

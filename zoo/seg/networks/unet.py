@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.errors import InputError
-from zoo.layers.upsampling import UpsamplerKind, upsample_step
+from zoo.layers.upsampling import check_kind, upsample_step
 from zoo.registry import Weights, register_model, register_weights
 from zoo.seg.encoders.encoder import make_encoder
 from zoo.seg.networks.base import SegmentationModel, check_classes
 from zoo.seg.networks.carvana import carvana_meta
+
+UnetUpsampler = Literal["pixelshuffle", "nearest", "transposed", "plain"]
 
 
 class LessonBlock(nn.Module):
@@ -59,12 +62,16 @@ class LessonDecoder(nn.Module):
 class DecoderBlock(nn.Module):
     """Enlarges by 2, concatenates the skip if there is one, and applies two 3×3 convolutions."""
 
-    def __init__(self, inputs: int, skip: int, width: int, upsampler: UpsamplerKind) -> None:
+    def __init__(self, inputs: int, skip: int, width: int, upsampler: UnetUpsampler) -> None:
         super().__init__()
-        # A 1×1 kernel suffices: the 3×3 convolutions that follow see the neighbours.
-        self.up = upsample_step(upsampler, inputs, width, 2, kernel=1)
+        self.up: nn.Module
+        if upsampler == "plain":
+            self.up, enlarged = nn.Upsample(scale_factor=2, mode="nearest"), inputs
+        else:
+            # A 1×1 kernel suffices: the 3×3 convolutions that follow see the neighbours.
+            self.up, enlarged = upsample_step(upsampler, inputs, width, 2, kernel=1), width
         self.mix = nn.Sequential()
-        for channels in (width + skip, width):
+        for channels in (enlarged + skip, width):
             self.mix.extend(
                 [
                     nn.Conv2d(channels, width, 3, padding=1, bias=False),
@@ -88,7 +95,8 @@ class UnetDecoder(nn.Module):
     Args:
         channels, strides: of the encoder's maps; strides are increasing powers of 2.
         widths: channels after each doubling; by default 16 × the new stride, at most 256.
-        upsampler: "pixelshuffle" (with ICNR), "transposed" or "nearest".
+        upsampler: "pixelshuffle" (with ICNR), "transposed", "nearest" (then a convolution), or
+            "plain": nearest alone, as in segmentation_models.pytorch.
         classes: number of maps of logits.
 
     Raises:
@@ -102,10 +110,11 @@ class UnetDecoder(nn.Module):
         strides: Sequence[int],
         *,
         widths: Sequence[int] | None,
-        upsampler: UpsamplerKind,
+        upsampler: UnetUpsampler,
         classes: int,
     ) -> None:
         super().__init__()
+        check_kind(upsampler, get_args(UnetUpsampler))
         steps = strides[-1].bit_length() - 1
         targets = [strides[-1] >> i for i in range(1, steps + 1)]  # strides after each doubling
         widths = [min(256, 16 * stride) for stride in targets] if widths is None else list(widths)
@@ -169,7 +178,7 @@ def dynamic_unet(
     encoder_weights: str | Path | None = None,
     cut: int | None = None,
     decoder_channels: Sequence[int] | None = None,
-    upsampler: UpsamplerKind = "pixelshuffle",
+    upsampler: UnetUpsampler = "pixelshuffle",
     classes: int = 1,
     in_chans: int = 3,
 ) -> SegmentationModel:

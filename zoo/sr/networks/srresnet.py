@@ -53,6 +53,8 @@ class SRResNet(ZooModel):
         negative_slope: slope of the leaky ReLU in the blocks. 0 makes it a ReLU, but the Muon
             optimizer lets ReLU units and whole blocks die.
         upsampler: "pixelshuffle" (with ICNR), "nearest" or "transposed".
+        residual: whether the output is added to the enlarged input. Without, as in EDSR, it is
+            added to the mean.
 
     Shape: float `[N, 3, H, W]` in [0, 1], H and W at least 1 → float `[N, 3, scale·H, scale·W]`,
     not clamped.
@@ -74,9 +76,11 @@ class SRResNet(ZooModel):
         res_scale: float = 1.0,
         negative_slope: float = 0.1,
         upsampler: UpsamplerKind = "pixelshuffle",
+        residual: bool = True,
     ) -> None:
         super().__init__()
         self.scale = scale
+        self.residual = residual
         self.register_buffer("mean", torch.tensor(IMAGENET_MEAN).view(3, 1, 1))
         self.register_buffer("std", torch.tensor(IMAGENET_STD).view(3, 1, 1))
         self.head = nn.Conv2d(3, width, 3, padding=1)
@@ -115,7 +119,9 @@ class SRResNet(ZooModel):
 
     def enlarge(self, features: Tensor, x: Tensor) -> Tensor:
         """The trunk's features and its images to the result `[N, 3, scale·H, scale·W]`."""
-        detail = self.tail(self.upsampler(features)) * self.std
+        detail: Tensor = self.tail(self.upsampler(features)) * self.std
+        if not self.residual:
+            return detail + self.mean
         large: Tensor = F.interpolate(x, scale_factor=self.scale, mode="bilinear") + detail
         return large
 
