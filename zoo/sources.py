@@ -85,13 +85,11 @@ def resolve(name: Name, weights: Name | Weights | None = None) -> tuple[str, Sou
     """Return the architecture of a model, and the source of its weights, None if none are named.
 
     Raises UnknownNameError for a name that is not registered, OptionError where `name` and
-    `weights` both name weights, WeightsError for a folder that is incomplete and for an ONNX file.
+    `weights` both name weights, WeightsError for a folder that is incomplete and for a file that
+    is none.
     """
-    if is_onnx(name):
-        raise WeightsError(
-            f"{name} is an ONNX file, which has no layers to load or train; zoo.upscale,"
-            " zoo.segment and their commands run it."
-        )
+    if reason := _no_model(name):
+        raise WeightsError(f"{name} {reason}.")
     if names_folder(name):
         source = folder_source(name)
         if weights is not None:
@@ -110,6 +108,24 @@ def resolve(name: Name, weights: Name | Weights | None = None) -> tuple[str, Sou
 def is_onnx(name: object) -> bool:
     """Return whether `name` is that of an ONNX file, such as "srresnet_x4.onnx"."""
     return isinstance(name, str | os.PathLike) and str(name).lower().endswith(".onnx")
+
+
+def _no_model(name: Name) -> str | None:
+    """Return what a file is that holds no model of ours, and what takes it; None for others."""
+    path = Path(name)
+    suffix = path.suffix.lower()
+    if str(name).startswith("hf-hub:") or path.is_dir():
+        return None
+    if suffix == ".onnx":
+        return (
+            "is an ONNX file, which has no layers to load or train; zoo.upscale, zoo.segment and"
+            " their commands run it"
+        )
+    if suffix == ".pt2":
+        return "is a file for torch.export.load; of exported files zoo runs *.onnx"
+    if suffix in PICKLE_SUFFIXES:
+        return "is a file of weights alone; `zoo convert` makes a model of some"
+    return None
 
 
 def names_folder(name: Name) -> bool:
