@@ -96,7 +96,7 @@ def test_automatic_tiles_are_the_largest_that_fit_the_budget(
     for model, floats in ((net, net.trunk_floats), (at_once, net.peak_floats)):
         budget = floats * size * 200**2
         monkeypatch.setattr(
-            "zoo.inference.upscaler.memory_budget", lambda device, budget=budget: budget
+            "zoo.inference.upscaler.memory_budget", lambda *_, budget=budget: budget
         )
         Upscaler(model, precision=precision).tensor(torch.rand(3, 3 * side, 3 * side))
         assert len(tiles) == 9
