@@ -267,6 +267,12 @@ def test_what_fits_nothing_gets_one_sentence(
     assert files(tmp_path) == {"net.pth"}
 
 
+def in_itself() -> dict[str, Any]:
+    content: dict[str, Any] = {}
+    content["params"] = content
+    return content
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -278,6 +284,7 @@ def test_what_fits_nothing_gets_one_sentence(
         ({"a": torch.zeros(2, 2).to_sparse()}, "not a plain tensor"),
         ({"a": torch.zeros(1).expand(10**9)}, "its tensor 'a' repeats its values"),
         (nn.Conv2d(1, 1, 1), "save the network's state_dict"),
+        (in_itself(), "holds no state dict|is a dict, not a plain tensor"),
     ],
 )
 def test_files_that_hold_no_state_dict(content: Any, message: str, tmp_path: Path) -> None:

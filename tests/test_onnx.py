@@ -25,6 +25,7 @@ from zoo.graph import Sides
 from zoo.inference.onnx_model import OnnxModel
 from zoo.inference.tiling import split
 from zoo.registry import get_model
+from zoo.sources import absolute_name
 
 TOLERANCE = 2e-5  # of values in [0, 1] and of the logits of random weights, absolute
 LOGITS = 1e-4  # of trained weights, whose logits reach tens; `export` accepts as much
@@ -411,3 +412,9 @@ def test_metadata_that_lie_about_the_result(doubler: tuple[zoo.ZooModel, Path]) 
 def test_no_metadata_make_a_reader_fail_in_another_way(metadata: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="it"):
         read_facts(metadata)
+
+
+def test_other_processes_find_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute_name("net.onnx") == str(tmp_path / "net.onnx")
+    assert absolute_name("srresnet_x4.psnr") == "srresnet_x4.psnr"

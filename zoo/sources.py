@@ -145,9 +145,9 @@ def names_folder(name: Name) -> bool:
 
 def absolute_name(name: Name) -> Name:
     """Return the name of a model such that it means the same in another working folder."""
-    if not names_folder(name) or str(name).startswith("hf-hub:"):
-        return name
-    return str(Path(name).absolute())
+    if is_onnx(name) or (names_folder(name) and not str(name).startswith("hf-hub:")):
+        return str(Path(name).absolute())
+    return name
 
 
 def find_source(architecture: str, weights: Name | Weights) -> Source:

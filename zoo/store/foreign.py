@@ -15,6 +15,7 @@ from zoo.store.state_dict import PICKLE_SUFFIXES, canonical, read_weights
 
 # Entries in which training programs keep a state dict, the best first.
 _ENTRIES = ("params_ema", "params", "state_dict", "model_state_dict")
+_DEPTH = 4  # of dicts around a state dict
 
 
 def read_foreign(path: str | Path) -> dict[str, Tensor]:
@@ -46,11 +47,11 @@ def read_foreign(path: str | Path) -> dict[str, Tensor]:
 
 
 def _unwrapped(content: Any) -> Any:
-    while isinstance(content, Mapping):
-        inner = [content[entry] for entry in _ENTRIES if isinstance(content.get(entry), Mapping)]
-        if not inner:
+    for _ in range(_DEPTH):  # a dict may hold itself
+        if not isinstance(content, Mapping):
             break
-        content = inner[0]
+        inner = [content[entry] for entry in _ENTRIES if isinstance(content.get(entry), Mapping)]
+        content = inner[0] if inner else content
     return content
 
 
