@@ -93,7 +93,7 @@ def test_ctrl_c_keeps_what_is_finished(address: str, tiny_upscaler: Path, tmp_pa
         lambda: os.kill(os.getpid(), signal.SIGINT),
     )
     call = ("upscale", folder, "-m", tiny_upscaler, "-o", out, "--engine", "ray", "--workers", 2)
-    result = run(*call, "--address", address)
+    result = run(*call, "--address", address, "--tta")  # which takes its time
     end.join()
     assert result.status == 130
     assert "interrupted." in result.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from pathlib import Path
 
@@ -126,8 +127,10 @@ class Untraceable(nn.Module):
     ],
 )
 def test_refusals(net: nn.Module, options: dict[str, str], said: str) -> None:
+    level = logging.root.level
     with pytest.raises(InputError, match=said):
         zoo.Upscaler(net, **({"runtime": "openvino"} | options))
+    assert logging.root.level == level
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,7 +192,7 @@ def test_where_the_size_stays_colours_count(photographs: Path) -> None:
     recipe = SRRecipe.model_validate(TINY)
     same = SuperResolution(recipe, photographs, scale=1, degrade=lambda x, scale: x, device="cpu")
     assert same.score == "psnr_rgb"
-    assert same.validate(torch.nn.Identity()) == {"psnr_rgb": float("inf")}
+    assert same.validate(torch.nn.Identity()) == {"psnr_rgb": 50}
     grey = same.validate(Grey())["psnr_rgb"]
     pixels = [pair.target.astype(float) for pair in same.held_out]
     errors = [y - (y @ [65.481, 128.553, 24.966] / 219)[..., None] for y in pixels]

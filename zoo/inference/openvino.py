@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -206,10 +207,17 @@ def _other(x: Tensor) -> Tensor:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the warnings of tracing back: what it gets wrong shows in the results."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    """Keep the warnings of tracing back: what it gets wrong shows in the results.
+
+    A conversion that fails leaves another level to everybody's logging.
+    """
+    level = logging.root.level
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.root.setLevel(level)
 
 
 def _require() -> Any:
