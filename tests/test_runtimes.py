@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -131,6 +133,28 @@ def test_refusals(net: nn.Module, options: dict[str, str], said: str) -> None:
     with pytest.raises(InputError, match=said):
         zoo.Upscaler(net, **({"runtime": "openvino"} | options))
     assert logging.root.level == level
+
+
+FORKS = """
+import os, sys, time
+
+fork, forks = os.fork, []
+os.fork = lambda: forks.append(1) or fork()
+import zoo
+
+zoo.Upscaler(zoo.create_model("srresnet_x2", width=8, depth=1), runtime="openvino")
+time.sleep(1)  # reports go out from a thread
+sys.exit(len(forks))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_nothing_is_reported_to_the_maker_of_the_runtime() -> None:
+    pytest.importorskip("openvino_telemetry")
+    environment = {name: value for name, value in os.environ.items() if name != "CI"}
+    assert (
+        subprocess.run([sys.executable, "-c", FORKS], env=environment, check=False).returncode == 0
+    )
 
 
 def test_without_the_package(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -213,16 +214,34 @@ def _quiet() -> Iterator[None]:
     """
     level = logging.root.level
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _unreported():
             warnings.simplefilter("ignore")
             yield
     finally:
         logging.root.setLevel(level)
 
 
+@contextmanager
+def _unreported() -> Iterator[None]:
+    """Keep OpenVINO from reporting to its maker, which it does over the network, but not in CI.
+
+    It would fork for that, and a fork of a process with threads can hang.
+    """
+    before = os.environ.get("CI")
+    os.environ["CI"] = "true"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["CI"]
+        else:
+            os.environ["CI"] = before
+
+
 def _require() -> Any:
     try:
-        import openvino
+        with _unreported():
+            import openvino
     except ImportError as error:
         raise MissingDependencyError(
             "runtime='openvino' needs a package: pip install 'zoo-models[openvino]'."
