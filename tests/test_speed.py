@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from speed import page, processes, training
+from speed import page, processes, runtimes, training
 from speed.summary import summary
 from speed.timing import beside, in_turns, matmul_peak
 
@@ -104,6 +104,18 @@ def test_whole_processes_are_measured(tiny_upscaler: Path) -> None:
     for memory in processes.memory(megapixels=(1,), model=str(tiny_upscaler)):
         assert 5e7 < memory["peak_bytes"] < 2e9
     (folder,) = processes.folder(photographs=2, model=str(tiny_upscaler))
-    assert folder["whole_by_network_alone"] > 0
+    assert folder["photographs_a_minute"] == pytest.approx(120 / folder["seconds"])
+    assert folder["network_waits"] == pytest.approx(1 - 1 / folder["whole_by_network_alone"])
     imports = [made for made in processes.start(repeats=1) if made["case"] == "import"]
     assert [made["ours"] for made in imports] == ["import zoo", "zoo.load_model"]
+
+
+@pytest.mark.slow
+def test_runtimes_compute_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(runtimes.WAYS, "torch.compile")  # which takes its time
+    rows = runtimes.measure({"srresnet_x2.fast": ((24, 32),)})
+    ratios, firsts = rows[:2], rows[2:]
+    assert [made["other"] for made in ratios] == ["PyTorch, as it comes", "ONNX Runtime"]
+    differences = [made["mean_difference_from_fp32_in_levels"] for made in firsts]
+    assert max(differences) < 0.5
+    assert differences[-1] < 0.01  # in fp32, too

@@ -69,7 +69,7 @@ Model = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Precision = Annotated[str, typer.Option(help="auto, fp32, bf16 or fp16.")]
 Runtime = Annotated[
-    str, typer.Option(help="torch, or openvino: faster on CPUs after some seconds.")
+    str, typer.Option(help="torch, or openvino on CPUs, which takes some seconds to begin.")
 ]
 
 

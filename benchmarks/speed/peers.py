@@ -100,11 +100,6 @@ def fastai_unet(encoder: str) -> nn.Module:
     return DynamicUnet(body, 1, (512, 512))
 
 
-def is_tuned(name: str) -> bool:
-    """Whether a peer's row is of channels_last and bf16, set by hand."""
-    return name.endswith("tuned by hand")
-
-
 def parameters(net: nn.Module) -> int:
     return sum(weight.numel() for weight in net.parameters())
 

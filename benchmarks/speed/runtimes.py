@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from speed.super_resolution import photograph, repeats
 from speed.timing import Work, beside, in_turns
 from zoo.create import load_model
 from zoo.export import export_model
+from zoo.inference.onnx_model import OnnxModel
 from zoo.inference.segmenter import Segmenter
 from zoo.inference.upscaler import Upscaler
 
@@ -81,28 +81,11 @@ def compiled(name: str, size: tuple[int, int]) -> Do:
 
 
 def in_onnx_runtime(name: str, size: tuple[int, int]) -> Do:
-    """ONNX Runtime at its defaults, in fp32, in our tiles."""
-    model = load_model(name)
+    """ONNX Runtime at its defaults, in fp32, as it runs an exported file here."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "model.onnx")
-        export_model(model, file)
-        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
-    return doer(Session(model, session), size, precision="fp32")
-
-
-class Session(nn.Module):
-    """A session of ONNX Runtime with what our tiles need to know."""
-
-    def __init__(self, model: nn.Module, session: onnxruntime.InferenceSession) -> None:
-        super().__init__()
-        self.session = session
-        for name in ("scale", "halo", "peak_floats", "image_size"):
-            if hasattr(model, name):
-                setattr(self, name, getattr(model, name))
-        self.eval()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.from_numpy(self.session.run(None, {"image": x.numpy()})[0])
+        export_model(load_model(name), file)
+        return doer(OnnxModel(file), size, precision="fp32")
 
 
 def bound(work: Do, pixels: np.ndarray[Any, Any]) -> Work:

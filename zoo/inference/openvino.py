@@ -1,4 +1,4 @@
-"""Networks run by OpenVINO, which is faster than PyTorch on many CPUs."""
+"""Networks run by OpenVINO instead of PyTorch, on CPUs."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class _Part(nn.Module):
 
 
 class _Graph:
-    """A network in OpenVINO, compiled for each shape that it meets: that is faster than for any.
+    """A network in OpenVINO, compiled for each shape that it meets.
 
     dtype: of its convolutions.
     example, other: inputs to convert it by, and to compare its results with the network's on.

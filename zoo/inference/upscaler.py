@@ -42,8 +42,8 @@ class Upscaler:
     device: "auto", "cpu", "cuda", "cuda:1", "mps", ...
     memory: bytes that the process is to stay within; it bounds the tiles, see
         `zoo.inference.device.memory_budget`.
-    runtime: "torch", or "openvino" on the CPU, which takes some seconds to begin, is faster then,
-        and needs the extra of that name.
+    runtime: "torch", or "openvino" on the CPU, which takes some seconds to begin and needs the
+        extra of that name.
     strength: from 0 to 1, for a registered model with weights "psnr" and "photo": how far its
         weights go from the first, for clean photographs, to the second, which clean most.
 
