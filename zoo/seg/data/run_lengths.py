@@ -36,8 +36,10 @@ def decode_runs(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = shape
     try:
         starts, lengths = np.array(text.split(), dtype=np.int64).reshape(-1, 2).T
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError("Runs are pairs of whole numbers, start and length.") from error
+    if (starts > height * width).any() or (lengths > height * width).any():
+        raise InputError(f"Runs leave the image, which has {height * width:,} pixels.")
     starts = starts - 1
     ends = starts + lengths
     if (starts < 0).any() or (lengths < 1).any():
