@@ -14,7 +14,7 @@ import tempfile
 import time
 import traceback
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,8 @@ class Tally:
     defects: list[str] = field(default_factory=list)
 
 
-def fuzz(name: str, count: int, *, first: int = 0) -> Tally:
-    """Try files `first` to `first + count - 1` of a reader."""
+def fuzz(name: str, count: int, *, first: int = 0) -> dict[str, Any]:
+    """Try files `first` to `first + count - 1` of a reader; return the tally for JSON."""
     total = Tally()
     context = multiprocessing.get_context("spawn")
     number, end = first, first + count
@@ -54,7 +54,7 @@ def fuzz(name: str, count: int, *, first: int = 0) -> Tally:
         number = _watch(process, ours, total, number)
         process.kill()
         process.join()
-    return total
+    return {"case": name, **asdict(total)}
 
 
 def _watch(process: Any, reports: Connection, total: Tally, number: int) -> int:

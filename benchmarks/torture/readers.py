@@ -53,7 +53,11 @@ def _pictures(folder: Path) -> list[bytes]:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     whole = []
     for name in (*WRITABLE, "GIF"):
-        told = {} if name in ("BMP", "PPM", "GIF") else {"exif": exif, "icc_profile": profile}
+        told = (
+            {}
+            if name in ("BMP", "PPM", "GIF")
+            else {"exif": exif.tobytes(), "icc_profile": profile}
+        )
         for options in ({}, told):
             stream = io.BytesIO()
             image.save(stream, name, **options)
