@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from zoo.errors import DataError, InputError
 from zoo.seg.data.tables import read_table
 
+_MOST = 2**40  # for a start or a length; no image has as many pixels
+
 
 def encode_runs(mask: NDArray[np.uint8]) -> str:
     """Encodes a mask `[H, W]`, 0 = background, all else foreground, as "start length start ..."."""
@@ -38,7 +40,7 @@ def decode_runs(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
         starts, lengths = np.array(text.split(), dtype=np.int64).reshape(-1, 2).T
     except (ValueError, OverflowError) as error:
         raise InputError("Runs are pairs of whole numbers, start and length.") from error
-    if (starts > height * width).any() or (lengths > height * width).any():
+    if (np.abs([starts, lengths]) >= _MOST).any():  # their sum might wrap around
         raise InputError(f"Runs leave the image, which has {height * width:,} pixels.")
     starts = starts - 1
     ends = starts + lengths
