@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import zoo
 from zoo.sr.data.imresize import bicubic_upscale
@@ -26,6 +28,11 @@ def extremes() -> dict[str, np.ndarray]:
         "one pixel": noise[:1, :1],
         "a line": np.random.default_rng(1).integers(0, 256, (1, 10_000, 3), np.uint8),
     }
+
+
+def small() -> zoo.ZooModel:
+    torch.manual_seed(0)
+    return zoo.create_model("srresnet_x2", depth=1, width=8)
 
 
 @pytest.fixture
@@ -58,3 +65,34 @@ def test_threads_make_no_difference_that_shows(precision: str, threads: None) ->
         results.append(zoo.upscale(pixels, "srresnet_x2.psnr", precision=precision).astype(int))
     for other in results[1:]:
         assert np.abs(other - results[0]).max() <= 1
+
+
+@settings(deadline=None, max_examples=20)
+@given(turns=st.integers(0, 3), mirror=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_with_tta_a_turned_picture_gives_the_turned_result(
+    turns: int, mirror: bool, seed: int
+) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (13, 17, 3), np.uint8)
+    model = small()
+
+    def turned(array: np.ndarray) -> np.ndarray:
+        return np.rot90(array[:, ::-1] if mirror else array, turns)
+
+    one = zoo.upscale(np.ascontiguousarray(turned(pixels)), model, tta=True, precision="fp32")
+    other = turned(zoo.upscale(pixels, model, tta=True, precision="fp32"))
+    assert np.abs(one.astype(int) - other.astype(int)).max() <= 1
+
+
+@settings(deadline=None, max_examples=20)
+@given(data=st.data())
+def test_opaque_stays_opaque_and_clear_stays_clear(data: st.DataObject) -> None:
+    seed = data.draw(st.integers(0, 2**32 - 1))
+    random = np.random.default_rng(seed)
+    pixels = random.integers(0, 256, (14, 12, 4), np.uint8)
+    pixels[..., 3] = 255 * (random.random((14, 12)) < data.draw(st.floats(0, 1)))
+    large = zoo.upscale(pixels, small(), precision="fp32")
+    for level in (0, 255):
+        plain = pixels[..., 3] == level
+        deep = np.lib.stride_tricks.sliding_window_view(np.pad(plain, 1, mode="edge"), (3, 3))
+        whole = np.kron(deep.all((2, 3)), np.ones((2, 2), bool))
+        assert (large[..., 3][whole] == level).all()
