@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 IMAGES ?=
 
-.PHONY: demo test test-all test-oldest lint docs clean
+.PHONY: demo test test-all test-oldest torture lint docs clean
 
 demo: .venv/samples  ## Enlarge sample photographs, or IMAGES="a.jpg folder", into demo/
 	.venv/bin/python -m zoo.cli demo $(IMAGES) -o demo/ --overwrite
@@ -14,6 +14,9 @@ test: .venv/dev  ## The tests of a working day
 
 test-all: .venv/dev  ## The slow ones too
 	.venv/bin/python -m pytest -m ""
+
+torture: .venv/dev  ## Damaged files, killed processes: thousands of them, for hours
+	.venv/bin/python benchmarks/torture
 
 test-oldest: .venv-oldest/dev  ## The tests with the oldest packages that pyproject.toml allows
 	.venv-oldest/bin/python -m pytest

@@ -7,10 +7,9 @@
 
 `run` does all: weights, their declaration, a commit of these, all measurements, gallery, pages.
 `weights` writes the fp16 file into the package and the training curve beside the results. `measure`
-runs all that depends on weights, the pages last. `pages`
-writes zoo/pretrained/index.json, MODEL_CARD.md, the figures in README.md and docs/scaling.md, and
-the findings in docs/lesson.md. A test fails while one of them differs from what this script would
-write.
+runs all that depends on weights, the pages last. `pages` writes zoo/pretrained/index.json,
+MODEL_CARD.md, the figures in README.md, docs/scaling.md and docs/reliability.md, and the findings
+in docs/lesson.md. A test fails while one of them differs from what this script would write.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from speed.page import draw, draw_memory, page
 from speed.page import results as speeds
 from speed.summary import summary
 from tables import degradations, result, segmentation, shipped, super_resolution
+from torture_table import torture
 
 from zoo.create import create_model, load_model
 from zoo.errors import OptionError, ZooError
@@ -224,7 +224,7 @@ def index() -> dict[str, Any]:
 def written_pages() -> dict[Path, str]:
     """The pages that quote figures, with the current ones, by file."""
     readme, lesson = ROOT / "README.md", ROOT / "docs" / "lesson.md"
-    large = ROOT / "docs" / "scaling.md"
+    large, reliable = ROOT / "docs" / "scaling.md", ROOT / "docs" / "reliability.md"
     text = readme.read_text()
     for title, table in (
         ("super-resolution", super_resolution),
@@ -238,6 +238,7 @@ def written_pages() -> dict[Path, str]:
         **measured,
         readme: text,
         large: between(large.read_text(), "scaling", scaling(RESULTS)),
+        reliable: between(reliable.read_text(), "torture", torture(RESULTS)),
         lesson: between(lesson.read_text(), "findings", findings(RESULTS)),
         ROOT / "MODEL_CARD.md": model_card(RESULTS),
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 from torch import nn
@@ -170,3 +172,14 @@ def test_configuration_and_weights_must_fit_each_other(tmp_path):
     config.write_text(original.replace("depth", "deepness"))
     with pytest.raises(TypeError, match="no option 'deepness'"):
         zoo.load_model(tmp_path)
+
+
+@pytest.mark.parametrize(("option", "size"), [("width", 20_000), ("depth", 10**9)])
+def test_options_of_a_giant_are_refused_before_it_is_built(tmp_path, option, size):
+    folder = zoo.save_model(tiny(), tmp_path)
+    config = folder / "config.json"
+    content = json.loads(config.read_text())
+    content["options"][option] = size
+    config.write_text(json.dumps(content))
+    with pytest.raises(WeightsError, match="describe a network far larger than its weights"):
+        zoo.load_model(folder)

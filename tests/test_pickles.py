@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
 from pathlib import Path
 
@@ -60,3 +61,41 @@ def test_the_trap_works(tmp_path):
     (tmp_path / "trap").write_bytes(pickle.dumps(Trap()))
     with pytest.raises(pytest.fail.Exception, match="code was run"):
         pickle.loads((tmp_path / "trap").read_bytes())
+
+
+ROOT = Path(__file__).parents[1]
+SOURCES = [ROOT / "hubconf.py", *ROOT.glob("zoo/**/*.py"), *ROOT.glob("benchmarks/**/*.py")]
+
+
+def dangers(source: str) -> list[str]:
+    """Imports and calls by which a file's content could run."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            found += [name for name in names if name in {"pickle", "dill", "marshal", "shelve"}]
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            given = {word.arg: ast.unparse(word.value) for word in node.keywords}
+            if called == "torch.load" and given.get("weights_only") != "True":
+                found.append(called)
+            if called in {"eval", "exec", "yaml.load", "yaml.unsafe_load", "joblib.load"}:
+                found.append(called)
+            if given.get("allow_pickle", "False") != "False":
+                found.append(called)
+    return found
+
+
+def test_no_code_of_ours_opens_a_pickle() -> None:
+    assert len(SOURCES) > 150
+    found = {str(file): dangers(file.read_text()) for file in SOURCES}
+    assert {file: names for file, names in found.items() if names} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["import pickle", "from pickle import load", "torch.load(f)", "torch.load(f, weights_only=x)",
+     "eval(text)", "yaml.load(f)", "np.load(f, allow_pickle=True)"],
+)  # fmt: skip
+def test_what_could_is_noticed(source: str) -> None:
+    assert dangers(source)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
+import threading
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -74,7 +76,14 @@ Runtime = Annotated[
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run the command line and exit with status 0, 1 for a failure or 2 for a wrong call."""
+    """Run the command line.
+
+    It exits with status 0, with 1 for a failure, 2 for a wrong call, 130 if it was interrupted
+    (Ctrl+C) and 143 if it was asked to end (SIGTERM); in these cases, too, nothing half-written
+    stays.
+    """
+    if threading.current_thread() is threading.main_thread():  # the only one that may ask for it
+        signal.signal(signal.SIGTERM, _end)
     # Layers allocate hundreds of megabytes, which is faster in huge pages.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     for stream in (sys.stdout, sys.stderr):  # of an encoding that lacks a sign of ours, say
@@ -87,6 +96,11 @@ def main(arguments: list[str] | None = None) -> None:
             f"error: {error}", style="red", markup=False, highlight=False
         )
         sys.exit(2 if isinstance(error, InputError | OptionError | UnknownNameError) else 1)
+
+
+def _end(number: int, frame: object) -> NoReturn:
+    """Leave by way of all `finally` blocks, which remove temporary files."""
+    sys.exit(128 + number)
 
 
 def _version(wanted: bool) -> None:

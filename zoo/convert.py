@@ -7,7 +7,6 @@ zoo.upscale("photo.jpg", Path("edsr"))
 from __future__ import annotations
 
 import os
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -20,6 +19,7 @@ from zoo.create import create_model
 from zoo.errors import OptionError, WeightsError, ZooError
 from zoo.layouts import LAYOUTS, Layout
 from zoo.model import ZooModel
+from zoo.store.atomic import locked, temporary
 from zoo.store.folder import save_model
 from zoo.store.foreign import read_foreign
 from zoo.store.state_dict import load_weights
@@ -149,13 +149,14 @@ def _choose(
 
 def _save(model: ZooModel, folder: Path) -> None:
     """Write a model's folder; a new one appears whole or not at all."""
-    part = folder.with_name(f".{secrets.token_hex(8)}.part")
+    part = temporary(folder, "part")
     try:
         if folder.exists():
             save_model(model, folder)
         else:
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            save_model(model, part).replace(folder)
+            part.mkdir(parents=True)
+            with locked(part):
+                save_model(model, part).replace(folder)
     except (OSError, SafetensorError) as error:
         raise WeightsError(f"{folder} can't be written ({error}).") from error
     finally:

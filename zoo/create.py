@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
+from zoo.bounded import no_larger_than
 from zoo.errors import OptionError, ZooError, did_you_mean
 from zoo.model import ZooModel
 from zoo.registry import Model, Weights, get_model, list_weights
@@ -94,8 +95,10 @@ def _build_with(source: Source, options: dict[str, Any], *, new_head: bool = Fal
     model = get_model(source.architecture)
     options = source.options_with(options, new_head=new_head)
     check_options(model, options)
-    module = _build(model, options)
-    state = in_names_of(module, read_weights(source.fetch()))
+    stored = read_weights(source.fetch())
+    with no_larger_than(stored.values(), source.label):
+        module = _build(model, options)
+    state = in_names_of(module, stored)
     if new_head:
         if module.classifier is None:
             raise OptionError(f"{model.name} has no head that could be new.")

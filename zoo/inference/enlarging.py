@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zoo.inference.placement import layout
+from zoo.inference.rescue import finite
 from zoo.inference.tiling import grown, moved, scaled
 
 
@@ -97,11 +98,15 @@ class Enlarging:
         return Begun(planes, image, features)
 
     def finish(self, begun: Begun, rows: slice, columns: slice) -> Tensor:
-        """Return the result for rows and columns of the tile, `[1 | 3, scale·h, scale·w]`."""
+        """Return the result for rows and columns of the tile, `[1 | 3, scale·h, scale·w]`.
+
+        Raises NotFiniteError if the network's values are no numbers.
+        """
         if has_two_steps(self.model) and not self.tta:
             large = self._enlarged(self.model, begun, rows, columns)
         else:
             large = begun.features[0, :, scaled(rows, self.scale), scaled(columns, self.scale)]
+        large = finite(large)
         if len(begun.planes) == 1:
             large = large.mean(0, keepdim=True)
         if self.within:

@@ -16,6 +16,7 @@ from zoo.inference.inputs import check_array, check_tensor
 from zoo.inference.onnx_model import OnnxModel
 from zoo.inference.openvino import in_runtime
 from zoo.inference.placement import in_eval_mode, label_of, layout, place
+from zoo.inference.rescue import NotFiniteError, finite, is_out_of_memory, wider
 from zoo.pictures.channels import LUMA, channels_of
 from zoo.pictures.cutouts import Kind, check_kind, cut_out, format_for, tint
 from zoo.pictures.picture import Array, Picture, to_tensor
@@ -78,6 +79,7 @@ class Segmenter:
             dtype=self.dtype,
             example=torch.rand(1, self.channels, self.size, self.size),
         )
+        self.can_change_dtype = only is None and runtime == "torch"
         self.threshold = math.log(threshold / (1 - threshold))  # as a logit
         self.tta = tta
 
@@ -158,15 +160,32 @@ class Segmenter:
             image = (image * image.new_tensor(LUMA).view(3, 1, 1)).sum(1, keepdim=True)
         square = _resize(image, (self.size, self.size)).expand(-1, self.channels, -1, -1)
         square = square.contiguous(memory_format=layout(self.device))
+        return _resize(self._of_square(square), (height, width))[0]
+
+    def _of_square(self, square: Tensor) -> Tensor:
+        """Return the logits `[1, classes, S, S]`; in fp32 if the precision does not suffice."""
         model = in_eval_mode(self.model)
-        with (
-            torch.inference_mode(),
-            torch.autocast(self.device.type, self.dtype, enabled=self.dtype != torch.float32),
-        ):
-            logits = cast(Tensor, model(square)).float()
-            if self.tta:
-                logits = (logits + model(square.flip(3)).float().flip(3)) / 2
-        return _resize(logits, (height, width))[0]
+        while True:
+            try:
+                with (
+                    torch.inference_mode(),
+                    torch.autocast(
+                        self.device.type, self.dtype, enabled=self.dtype != torch.float32
+                    ),
+                ):
+                    logits = cast(Tensor, model(square)).float()
+                    if self.tta:
+                        logits = (logits + model(square.flip(3)).float().flip(3)) / 2
+                    return finite(logits)
+            except NotFiniteError:
+                self.dtype = wider(self.dtype, can_change=self.can_change_dtype)
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise InputError(
+                    f"The memory of {self.device} does not suffice for a square of"
+                    f" {square.shape[-1]} pixels; size= (--size) makes it smaller."
+                ) from error
 
     def _classes(self, logits: Tensor) -> Tensor:
         """Return the class numbers `[H, W]`."""

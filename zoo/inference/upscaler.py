@@ -16,6 +16,7 @@ from zoo.inference.enlarging import Enlarging, has_two_steps
 from zoo.inference.inputs import check_array, check_tensor
 from zoo.inference.openvino import in_runtime
 from zoo.inference.placement import in_eval_mode, label_of, place
+from zoo.inference.rescue import NotFiniteError, smaller, wider
 from zoo.inference.tile_sizes import check_memory, least_sides, sides
 from zoo.inference.tiling import Progress, Read, Write, run_tiled
 from zoo.pictures.large.picture import LargePicture, new_large, without_memory
@@ -86,7 +87,9 @@ class Upscaler:
             dtype=self.dtype,
             example=torch.rand(1, 3, *_EXAMPLE),
         )
+        self.can_change_dtype = only is None and runtime == "torch"
         self.tile = tile
+        self.largest: int | None = None  # side of tiles, once larger ones have exceeded the memory
         # A module of the user's own may lack what tiles need.
         if number and not hasattr(self.model, "halo"):
             raise InputError(f"tile={tile} needs a model that tells its `halo`.")
@@ -208,15 +211,8 @@ class Upscaler:
         *,
         within: bool = False,
     ) -> None:
+        """Enlarge tile by tile; what fails for its precision or for memory begins anew."""
         model = in_eval_mode(self.model)
-        enlarging = Enlarging(
-            model,
-            scale=self.scale,
-            device=self.device,
-            dtype=self.dtype,
-            tta=self.tta,
-            within=within,
-        )
         tile, piece = sides(
             model,
             height,
@@ -226,21 +222,38 @@ class Upscaler:
             dtype=self.dtype,
             budget=memory_budget(self.device, self.memory),
         )
-        with torch.inference_mode():
-            run_tiled(
-                enlarging.begin,
-                enlarging.finish,
-                read,
-                write,
-                height=height,
-                width=width,
-                tile=tile,
-                halo=cast(int, getattr(model, "halo", 0)),
+        tile = min(tile, self.largest or tile)
+        while True:
+            enlarging = Enlarging(
+                model,
                 scale=self.scale,
-                piece=piece,
-                least=least_sides(model),
-                progress=progress,
+                device=self.device,
+                dtype=self.dtype,
+                tta=self.tta,
+                within=within,
             )
+            try:
+                with torch.inference_mode():
+                    run_tiled(
+                        enlarging.begin,
+                        enlarging.finish,
+                        read,
+                        write,
+                        height=height,
+                        width=width,
+                        tile=tile,
+                        halo=cast(int, getattr(model, "halo", 0)),
+                        scale=self.scale,
+                        piece=min(piece, tile),
+                        least=least_sides(model),
+                        progress=progress,
+                    )
+                return
+            except NotFiniteError:
+                self.dtype = wider(self.dtype, can_change=self.can_change_dtype)
+            except RuntimeError as error:
+                can_tile = hasattr(model, "halo")
+                tile = self.largest = smaller(tile, error, self.device, can_tile=can_tile)
 
 
 def _share(progress: Progress | None, index: int, count: int) -> Progress | None:

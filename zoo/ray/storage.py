@@ -128,7 +128,7 @@ class Storage:
                 stream.write(content)
             return
         self.filesystem.create_dir(parent, recursive=True)
-        part = join(parent, f".{secrets.token_hex(8)}.part")
+        part = join(parent, f".{secrets.token_hex(8)}.upload")
         try:
             with self.filesystem.open_output_stream(part) as stream:
                 stream.write(content)

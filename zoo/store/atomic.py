@@ -1,12 +1,25 @@
-"""Atomic file writes: a file appears complete or not at all."""
+"""Atomic file writes: a file appears complete or not at all, and killed processes leave nothing.
+
+Temporary files are locked while they are written. The lock ends with the process, so that the next
+one can tell what a killed one left, and delete it.
+"""
 
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import shutil
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+
+if sys.platform != "win32":  # where nobody can delete a file that is open
+    import fcntl
+
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.(part|scratch)\b")
+_swept: set[Path] = set()  # folders, by this process
 
 
 @contextmanager
@@ -15,13 +28,81 @@ def replacing(path: Path) -> Iterator[Path]:
 
     with replacing(Path("result.json")) as part:
         part.write_text(text)
+
+    The file is on the disk before it gets its name, so that a power cut leaves no half of it.
     """
-    part = path.with_name(f".{secrets.token_hex(8)}.part{path.suffix}")
+    part = temporary(path, f"part{path.suffix}")
     try:
-        yield part
+        with suppress(OSError):  # whoever writes the file meets this, too, and knows what to say
+            part.touch(exist_ok=False)
+        with locked(part) if part.exists() else nullcontext():
+            yield part
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def temporary(path: Path, ending: str) -> Path:
+    """Return a hidden path beside `path`, to be locked with `lock` while it is in use.
+
+    ending: "part" or "scratch", with what follows. What killed processes left there goes.
+    """
+    sweep(path.parent)
+    return path.with_name(f".{secrets.token_hex(8)}.{ending}")
+
+
+def sweep(folder: Path) -> None:
+    """Delete the temporary files and folders in a folder that no process uses, once in a process.
+
+    A file system without locks keeps them.
+    """
+    if folder in _swept or sys.platform == "win32":
+        return
+    _swept.add(folder)
+    with suppress(OSError):
+        for entry in list(os.scandir(folder)):
+            if _TEMPORARY.match(entry.name):
+                _delete_unused(Path(entry.path))
+
+
+def lock(file: int) -> bool:
+    """Lock an open file or folder until it is closed; False if somebody else has it."""
+    if sys.platform == "win32":
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Lock a file or folder during the block, and flush it to the disk at the end."""
+    if sys.platform == "win32":
+        yield
+        return
+    file = os.open(path, os.O_RDONLY)
+    try:
+        lock(file)
+        yield
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _delete_unused(path: Path) -> None:
+    with suppress(OSError):
+        file = os.open(path, os.O_RDONLY)
+        try:
+            if not lock(file):
+                return
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        finally:
+            os.close(file)
 
 
 def obstacle(path: Path, *, overwrite: bool) -> str | None:

@@ -97,7 +97,9 @@ def read_config(file: Path, label: str) -> Config:
             None if size is None else int(size),
             None if split is None else dict(split),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        OSError, ValueError, OverflowError, KeyError, TypeError, AttributeError, RecursionError
+    ) as error:  # fmt: skip
         raise WeightsError(
             f"{CONFIG_FILE} of {label} does not tell the model's architecture and options,"
             " as save_model writes them."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from zoo.errors import WeightsError
@@ -64,7 +64,7 @@ def save_weights(state: Mapping[str, Tensor], path: str | Path) -> None:
         for key, tensor in canonical(state).items()
     }
     with replacing(Path(path)) as part:
-        save_file(tensors, part, metadata={_CHECKSUM: checksum(tensors)})
+        part.write_bytes(save(tensors, {_CHECKSUM: checksum(tensors)}))  # into the locked file
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:

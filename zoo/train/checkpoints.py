@@ -14,7 +14,7 @@ from torch import nn
 from zoo.create import load_model
 from zoo.errors import TrainingError
 from zoo.sources import resolve
-from zoo.store.atomic import replacing
+from zoo.store.atomic import replacing, sweep
 from zoo.store.download import sha256_of
 from zoo.train.transfer import TransferReport, transfer_weights
 
@@ -68,8 +68,8 @@ def make_folder(folder: Path, recipe: dict[str, Any], start: dict[str, str] | No
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.rglob(".*.part*"):
-            leftover.unlink(missing_ok=True)
+        for place in (folder, *filter(Path.is_dir, folder.rglob("*"))):
+            sweep(place)
         with replacing(folder / "recipe.yaml") as part:
             part.write_text(yaml.safe_dump(recipe, sort_keys=False))
         if start is not None:

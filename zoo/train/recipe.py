@@ -133,7 +133,7 @@ def read_recipe(file: Path) -> Any:
         return yaml.safe_load(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"The recipe {file} can't be read: {error.strerror}.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         raise RecipeError(
             f"The recipe {file} is no valid YAML: {' '.join(str(error).split())}."
         ) from error

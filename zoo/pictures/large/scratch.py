@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import secrets
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ import tifffile
 from zoo.errors import ImageError
 from zoo.pictures.directories import read_tiff
 from zoo.pictures.picture import Array
+from zoo.store.atomic import lock, temporary
 
 _STRIP_OFFSETS = 273
 _STRIP = 2**16  # bytes that libvips reads at once
@@ -36,7 +36,7 @@ class ScratchArray:
     def __init__(self, folder: Path, shape: tuple[int, int, int], dtype: Any) -> None:
         self.folder, self.shape = folder, shape
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.path = folder / f".{secrets.token_hex(8)}.scratch"
+        self.path = temporary(folder / "array", "scratch")
         row = shape[1] * shape[2] * self.dtype.itemsize
         with self._disk():
             try:
@@ -52,6 +52,7 @@ class ScratchArray:
                         metadata=None,
                     )
                 self._file: IO[bytes] = self.path.open("r+b")
+                lock(self._file.fileno())
             except BaseException:
                 self.path.unlink(missing_ok=True)
                 raise

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from zoo.errors import DataError, InputError
 from zoo.seg.data.tables import read_table
 
+_MOST = 2**40  # for a start or a length; no image has as many pixels
+
 
 def encode_runs(mask: NDArray[np.uint8]) -> str:
     """Encodes a mask `[H, W]`, 0 = background, all else foreground, as "start length start ..."."""
@@ -36,8 +38,10 @@ def decode_runs(text: str, shape: tuple[int, int]) -> NDArray[np.uint8]:
     height, width = shape
     try:
         starts, lengths = np.array(text.split(), dtype=np.int64).reshape(-1, 2).T
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise InputError("Runs are pairs of whole numbers, start and length.") from error
+    if (np.abs([starts, lengths]) >= _MOST).any():  # their sum might wrap around
+        raise InputError(f"Runs leave the image, which has {height * width:,} pixels.")
     starts = starts - 1
     ends = starts + lengths
     if (starts < 0).any() or (lengths < 1).any():

@@ -1,0 +1,67 @@
+"""The figures in docs/reliability.md, from what benchmarks/torture wrote."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+UNKNOWN = (
+    "Nothing was run at length yet. `make torture` does, and `python benchmarks/publish.py pages`\n"
+    "writes the figures here."
+)
+
+
+def torture(folder: Path) -> str:
+    """Files read, commands run and processes killed; and how it ended."""
+    parts = [
+        table(json.loads(file.read_text()))
+        for part, table in (("fuzz", fuzz), ("commands", commands), ("kills", kills))
+        if (file := folder / f"torture_{part}.json").is_file()
+    ]
+    return "\n\n".join(parts) or UNKNOWN
+
+
+def fuzz(result: dict[str, Any]) -> str:
+    limits = result["limits"]
+    lines = [
+        f"Damaged files, {when(result)}; {limits['seconds_for_a_file']} s and "
+        f"{limits['bytes_for_a_file'] / 2**30:.0f} GiB are the limits for one file:",
+        "",
+        "| reader | files | read | refused | the slowest | memory above idle | defects |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['case']} | {row['tried']:,} | {row['read']:,} | {row['refused']:,}"
+        f" | {row['slowest']:.1f} s | {row['peak'] / 1e6:,.0f} MB | {len(row['defects'])} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
+def commands(result: dict[str, Any]) -> str:
+    (row,) = result["rows"]
+    return (
+        f"Whole commands on such files, among links, pipes and odd names, {when(result)}: "
+        f"{row['tried']:,} run, {row['succeeded']:,} succeeded, {row['refused_or_failed']:,} "
+        f"refused or failed in order, {len(row['defects'])} defects."
+    )
+
+
+def kills(result: dict[str, Any]) -> str:
+    lines = [
+        f"Processes killed by SIGKILL at random moments, {when(result)}:",
+        "",
+        "| work | rounds | kills | defects |",
+        "|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['case']} | {row['rounds']} | {row['kills']} | {len(row['defects'])} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
+def when(result: dict[str, Any]) -> str:
+    machine = result["environment"]
+    return f"{result['date']} on {machine['cpu']}, Python {machine['python']}"
