@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 IMAGES ?=
 
-.PHONY: demo test test-all test-oldest torture lint clean
+.PHONY: demo test test-all test-oldest torture lint docs clean
 
 demo: .venv/samples  ## Enlarge sample photographs, or IMAGES="a.jpg folder", into demo/
 	.venv/bin/python -m zoo.cli demo $(IMAGES) -o demo/ --overwrite
@@ -27,8 +27,11 @@ lint: .venv/dev  ## Style, types, and which way imports run
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+docs: .venv/docs  ## The documentation site: open site/index.html
+	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
+
 clean:
-	rm -rf .venv .venv-oldest demo build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest demo site build dist .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
@@ -36,6 +39,10 @@ clean:
 # One stamp for each set of extras: a change of pyproject.toml installs again.
 .venv/samples: pyproject.toml | .venv/bin/python
 	$(PIP_INSTALL) --editable ".[samples]"
+	touch $@
+
+.venv/docs: pyproject.toml | .venv/bin/python
+	$(PIP_INSTALL) --editable ".[docs]"
 	touch $@
 
 .venv/dev: pyproject.toml | .venv/bin/python

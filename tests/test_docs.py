@@ -77,6 +77,12 @@ def test_python_on_the_pages(
         assert all(15 < noise.std() < 26 for noise in drawn)
 
 
+def test_every_page_with_python_is_run() -> None:
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+    shown = {str(page.relative_to(ROOT)) for page in pages if "```python\n" in page.read_text()}
+    assert shown == {*PAGES, "docs/scaling.md"}  # the last one in tests/test_ray.py
+
+
 def noise_of(add_noise: Any, image: np.ndarray) -> np.ndarray:
     """What is added where nothing is clipped: to an image of low contrast."""
     calm = (image // 4 + 96).astype(np.uint8)
@@ -125,7 +131,7 @@ def test_the_degradations_on_the_page_are_the_defaults() -> None:
 
 COMMANDS = [
     (page, line)
-    for page in [*PAGES, "docs/scaling.md"]
+    for page in ["README.md", *(f"docs/{file.name}" for file in sorted(ROOT.glob("docs/*.md")))]
     for block in blocks_of(page, "bash")
     for line in block.replace("\\\n", " ").splitlines()
     if line.startswith(("zoo ", "python benchmarks/"))
@@ -152,7 +158,7 @@ def test_commands_on_the_pages_are_accepted(page: str, line: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda file: file.name
+    "file", [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")], ids=lambda file: file.name
 )
 def test_links_lead_to_files(file: Path) -> None:
     links = re.findall(r"\]\(([^):]+)\)", file.read_text())

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from commands import files, run
@@ -36,6 +38,23 @@ def connected(address: str) -> Iterator[None]:
 @pytest.fixture
 def trip(tmp_path: Path) -> Path:
     return holiday(tmp_path / "holiday")
+
+
+def test_python_on_the_page(address: str, trip: Path, tmp_path: Path) -> None:
+    """With folders for buckets, and no GPU."""
+    page = Path(__file__).parents[1] / "docs" / "scaling.md"
+    (code,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+    trip.rename(tmp_path / "2024")
+    code = code.replace("s3://photos/", f"{tmp_path}/").replace(", gpus=0.25", "")
+    scope: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_ADDRESS", address)  # "auto" finds it
+        try:
+            exec(compile(code, page.name, "exec"), scope)
+        finally:
+            ray.shutdown()
+    assert len(contents(tmp_path / "large")) == 6
+    assert list((tmp_path / "reports").glob("*.parquet"))
 
 
 def test_a_folder_gives_what_the_local_engine_gives(

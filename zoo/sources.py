@@ -7,7 +7,7 @@ A model:
     "./folder", Path("folder")   the same on this machine, as `save_model` writes it
 
 Its weights:
-    "psnr", "default"            a tag: a file of the package, else of the cache, else of https
+    "psnr", "default"            a tag: a file of the package, of a clone, of the cache or of https
     "https://…/x.safetensors"    a file; `#sha256=…` at the end pins it
     "x.safetensors"              a local file
     a folder or "hf-hub:…"       as above
@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -34,6 +34,7 @@ from zoo.store.download import (
     fetch_latest,
     verify,
 )
+from zoo.store.elsewhere import places
 from zoo.store.folder import CONFIG_FILE, WEIGHTS_FILE, read_config
 from zoo.store.hub import PREFIX, HubRepo, parse_hub_name
 from zoo.store.state_dict import PICKLE_SUFFIXES, check_suffix
@@ -243,19 +244,41 @@ def _registered(architecture: str, weights: Weights) -> Source:
     return Source(weights.name, architecture, find, meta.options, meta.image_size, meta.split)
 
 
+def is_present(weights: Weights) -> bool:
+    """Return whether the file of registered weights is on this machine."""
+    return _local(weights) is not None or _cached(weights).is_file()
+
+
 def _find(weights: Weights) -> Path:
+    if (file := _local(weights)) is not None:
+        verify(file, weights.sha256, remedy="copy it again, or install zoo again")
+        return file
+    target = _cached(weights)
+    urls = [place for place in _places(weights) if "://" in place]
+    if not urls and not target.is_file():
+        raise WeightsError(
+            f"{weights.name} ({weights.size / 1e6:.0f} MB) is not in this copy of zoo: let"
+            f" ZOO_WEIGHTS name the folder zoo/pretrained of a clone, or its https address, or put"
+            f" {weights.file} from there at {target} (sha256 {weights.sha256})."
+        )
+    return fetch(urls, target, sha256=weights.sha256, label=weights.name)
+
+
+def _places(weights: Weights) -> Iterator[str]:
+    """Yield the paths and addresses of registered weights, in the order to try them."""
     if weights.file is not None:
-        bundled = PRETRAINED / weights.file
-        if bundled.is_file():
-            verify(bundled, weights.sha256, remedy="install zoo again")
-            return bundled
-        if not weights.urls:
-            raise WeightsError(
-                f"{bundled} (sha256 {weights.sha256}), the file of {weights.name}, is missing;"
-                " install zoo again."
-            )
-    target = cache_folder() / f"{weights.name}-{weights.sha256[:8]}.safetensors"
-    return fetch(weights.urls, target, sha256=weights.sha256, label=weights.name)
+        yield str(PRETRAINED / weights.file)
+        yield from places(weights.file)
+    yield from weights.urls
+
+
+def _local(weights: Weights) -> Path | None:
+    files = (Path(place) for place in _places(weights) if "://" not in place)
+    return next((file for file in files if file.is_file()), None)
+
+
+def _cached(weights: Weights) -> Path:
+    return cache_folder() / f"{weights.name}-{weights.sha256[:8]}.safetensors"
 
 
 def _url(architecture: str, text: str) -> Source:

@@ -150,7 +150,8 @@ class Segmentation:
     Args:
         recipe: `self.recipe` is its copy with epochs converted to steps, to train by.
         folder: see `zoo.seg.data.folders.list_pairs`.
-        classes, channels: numbers of the network's classes and of the channels that it takes.
+        classes: number of the network's classes.
+        channels: number of the channels that it takes.
         cache: where resized copies are kept, see `resized_copies`.
         batches: of a step, see `zoo.train.sharing`; by default one for each process.
 
