@@ -125,7 +125,7 @@ def test_the_degradations_on_the_page_are_the_defaults() -> None:
 
 COMMANDS = [
     (page, line)
-    for page in [*PAGES, "docs/scaling.md"]
+    for page in [*PAGES, "docs/scaling.md", "docs/web.md"]
     for block in blocks_of(page, "bash")
     for line in block.replace("\\\n", " ").splitlines()
     if line.startswith(("zoo ", "python benchmarks/"))

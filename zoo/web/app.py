@@ -23,7 +23,7 @@ _HIDDEN: dict[str, Any] = {"api_visibility": "private"}
 _KEPT = 600, 3600  # seconds: how often files are swept, and how old they get while a page is open
 
 CSS = """
-.gradio-container {max-width: 60rem !important; margin: 0 auto}
+.gradio-container {width: 100%; max-width: 60rem !important; margin: 0 auto}
 footer {display: none !important}
 .said p {margin: 0; font-size: 1rem}
 .wrong p {color: var(--error-text-color, #b91c1c); font-weight: 600}
@@ -71,18 +71,32 @@ def _enlarge_tab(folders: Folders, samples: list[Path], limits: Limits, device: 
     model = gr.Dropdown(list(choices().items()), value=DEFAULT, label="Model", filterable=False)
     start = gr.Button("Enlarge", variant="primary", elem_id="enlarge-start")
     said = gr.HTML(elem_id="enlarge-said")
-    slider = _slider("Before and after", "enlarge-slider")
-    detail = _slider("The part with the finest detail", "enlarge-detail")
     download = gr.DownloadButton(
         "Download in full quality", visible=False, elem_id="enlarge-download"
     )
+    slider = _slider("Before and after", "enlarge-slider", visible=False)
+    with gr.Group(visible=False) as more:
+        divider = gr.Slider(
+            0, 100, value=50, step=1, label="Divider", buttons=[], elem_id="enlarge-divider"
+        )
+        detail = _slider("The part with the finest detail", "enlarge-detail")
 
     def begin() -> Updates:
-        hidden = {part: gr.update(value=None, visible=False) for part in (detail, download)}
-        return {said: "", slider: gr.update(value=None, visible=True), **hidden}
+        return {
+            said: "",
+            download: gr.update(value=None, visible=False),
+            slider: gr.update(value=None, visible=True),
+            more: gr.update(visible=False),
+        }
+
+    def divide(at: float) -> Updates:  # for the keyboard, which can't drag
+        return {part: gr.update(slider_position=at) for part in (slider, detail)}
 
     def run(
-        path: str | None, name: str, request: gr.Request, progress: gr.Progress = gr.Progress()
+        path: str | None,
+        name: str,
+        request: gr.Request,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio looks for it there
     ) -> Updates:
         folder = folders.fresh(_visitor(request), "enlarge")
         progress(0, desc="Enlarging")
@@ -99,14 +113,24 @@ def _enlarge_tab(folders: Folders, samples: list[Path], limits: Limits, device: 
             return {said: _wrong(error), slider: gr.update(visible=False)}
         return {
             said: _good(result.told),
-            slider: gr.update(value=_texts(result.views)),
-            detail: gr.update(value=_texts(result.details), visible=True),
             download: gr.update(value=str(result.file), visible=True),
+            slider: gr.update(value=_texts(result.views)),
+            more: gr.update(visible=True),
+            detail: gr.update(value=_texts(result.details)),
         }
 
-    results = [said, slider, detail, download]
+    results = [said, download, slider, more, detail]
     start.click(begin, None, results, queue=False, show_progress="hidden", **_HIDDEN).then(
         run, [photograph, model], results, show_progress_on=slider, **_NETWORK, **_HIDDEN
+    )
+    divider.input(
+        divide,
+        divider,
+        [slider, detail],
+        show_progress="hidden",
+        trigger_mode="always_last",
+        concurrency_limit=4,
+        **_HIDDEN,
     )
 
 
@@ -191,12 +215,12 @@ def _photograph(folders: Folders, limits: Limits, name: str) -> gr.File:
     return photograph
 
 
-def _slider(label: str, name: str) -> gr.ImageSlider:
+def _slider(label: str, name: str, *, visible: bool = True) -> gr.ImageSlider:
     return gr.ImageSlider(
         label=label,
         type="filepath",
         interactive=False,
-        visible=False,
+        visible=visible,
         buttons=["fullscreen"],
         max_height=640,
         elem_id=name,

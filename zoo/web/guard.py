@@ -8,7 +8,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 # Gradio would fetch pages of the internet for whoever asks: file=https://… and proxy=….
-_REMOTE = re.compile(r"/(file=|proxy=)\s*(https?:|/*https?:)|/proxy=", re.IGNORECASE)
+_REMOTE = re.compile(r"/(file=/*https?:|proxy=)", re.IGNORECASE)
 
 
 class Guard:

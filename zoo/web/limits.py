@@ -26,9 +26,10 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("megabytes", "megapixels", "seconds"):
-            if not getattr(self, name) > 0:
+            bound = getattr(self, name)
+            if not bound > 0:
                 raise InputError(
-                    f"--max-{name} {getattr(self, name)} allows nothing; accepted are numbers above 0."
+                    f"--max-{name} {bound} allows nothing; accepted are numbers above 0."
                 )
 
     @property
