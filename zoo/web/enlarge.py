@@ -19,6 +19,12 @@ from zoo.web.views import save, screen_size, view
 
 DEFAULT = "auto"
 _AUTO = {"auto": "srresnet_x4", "srresnet_x2.auto": "srresnet_x2"}
+_WORDS = {
+    "fast": "in a hurry",
+    "perceptual": "sharper",
+    "photo": "cleaned",
+    "psnr": "with the least error",
+}  # by the tag of the weights
 _DETAIL = 96  # pixels of the photograph, a side of the part that is shown large
 _DETAIL_SHOWN = 768  # pixels on the screen, at least
 
@@ -48,9 +54,9 @@ def choices() -> dict[str, str]:
     ]
     scaled = sorted(names, key=lambda name: (-_scale(name), name))
     automatic = {
-        f"{_scale(model)} times, by the look of it ({name})": name for name, model in _AUTO.items()
+        f"{_times(model)}, cleaned if it looks in need of it ({name})": name for name, model in _AUTO.items()
     }
-    return automatic | {f"{_times(name)} ({name})": name for name in scaled}
+    return automatic | {f"{_describe(name)} ({name})": name for name in scaled}
 
 
 def enlarge(
@@ -115,7 +121,12 @@ def _scale(name: str) -> int:
 
 def _times(name: str) -> str:
     scale = _scale(name)
-    return "In its own size, cleaned" if scale == 1 else f"{scale} times"
+    return "Its own size" if scale == 1 else f"{scale} times"
+
+
+def _describe(name: str) -> str:
+    word = _WORDS.get(name.partition(".")[2])
+    return ", ".join(filter(None, (_times(name), word)))
 
 
 def _size(picture: Picture) -> str:
