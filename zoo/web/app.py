@@ -75,7 +75,7 @@ def _enlarge_tab(folders: Folders, samples: list[Path], limits: Limits, device: 
         "Download in full quality", visible=False, elem_id="enlarge-download"
     )
     slider = _slider("Before and after", "enlarge-slider", visible=False)
-    with gr.Group(visible=False) as more:
+    with gr.Column(visible=False) as more:
         divider = gr.Slider(
             0, 100, value=50, step=1, label="Divider", buttons=[], elem_id="enlarge-divider"
         )
@@ -139,7 +139,7 @@ def _cutout_tab(folders: Folders, limits: Limits, device: str) -> None:
     start = gr.Button("Cut out", variant="primary", elem_id="cut-start")
     said = gr.HTML(elem_id="cut-said")
     found = gr.State(None, time_to_live=_KEPT[1])
-    with gr.Group(visible=False) as results:
+    with gr.Column(visible=False) as results:
         kind = gr.Radio(
             [("Cutout", "cutout"), ("Overlay", "overlay"), ("Mask", "mask")],
             value="cutout",

@@ -54,7 +54,7 @@ def choices() -> dict[str, str]:
     ]
     scaled = sorted(names, key=lambda name: (-_scale(name), name))
     automatic = {
-        f"{_times(model)}, cleaned if it looks in need of it ({name})": name for name, model in _AUTO.items()
+        f"{_times(model)}, cleaned if needed ({name})": name for name, model in _AUTO.items()
     }
     return automatic | {f"{_describe(name)} ({name})": name for name in scaled}
 
