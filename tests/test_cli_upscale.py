@@ -390,3 +390,18 @@ def test_a_library_error_is_named_and_stops_nothing(
         f"{tmp_path / 'a.png'}: there is not enough memory for it; try a smaller --tile.\n"
     )
     assert files(tmp_path / "out") == {"b.png"}
+
+
+def test_links_in_a_circle_are_told(tiny_upscaler: Path, tmp_path: Path) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    photograph().save(source / "a.png")
+    (source / "loop.png").symlink_to(source / "loop.png")
+    (source / "around").symlink_to(source)
+    for inputs in ([source], sorted(source.iterdir())):
+        result = run("upscale", *inputs, "-o", source / "out", "-m", tiny_upscaler, "--overwrite")
+        assert result.status == 1
+        assert (
+            "loop.png: the file can't be read (Too many levels of symbolic links)" in result.stderr
+        )
+        assert files(source / "out") == {"a.png"}

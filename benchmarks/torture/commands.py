@@ -104,7 +104,8 @@ def _work(root: Path, folder: Path, chance: random.Random) -> Work:
     for option in (["--overwrite"], ["--skip-existing"], *own):
         if chance.random() < 0.2:
             options += option
-    inputs = chance.choice(([folder / "in"], sorted((folder / "in").iterdir())))
+    named = [file for file in sorted((folder / "in").iterdir()) if not file.is_fifo()]  # is awaited
+    inputs = chance.choice(([folder / "in"], named))
     out = folder / chance.choice(("out", "out/deeper", "out" if "--overwrite" in options else "in"))
     return command(task, *options, "--model", root / model, "-o", out, "--", *inputs)
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from PIL import ExifTags, Image, ImageCms
+from safetensors.torch import save
 
 import zoo
 from zoo.inference.onnx_model import OnnxModel
@@ -91,7 +92,10 @@ def _network() -> zoo.ZooModel:
 
 
 def _weights(folder: Path) -> list[bytes]:
-    return [(zoo.save_model(_network(), folder) / WEIGHTS_FILE).read_bytes()]
+    """With our checksum, and as other programs write them."""
+    network = _network()
+    whole = (zoo.save_model(network, folder) / WEIGHTS_FILE).read_bytes()
+    return [whole, save(network.state_dict())]
 
 
 def _configs(folder: Path) -> list[bytes]:

@@ -14,6 +14,11 @@ from zoo.pictures.formats import SUFFIXES
 _NAMED = 5  # files, and kinds of files, that a summary names
 
 
+def real(path: Path) -> Path:
+    """Return a path without links; `Path.resolve` raises for links in a circle."""
+    return Path(os.path.realpath(path))
+
+
 class Sources:
     """The pictures of a command, and what its folders hold besides them.
 
@@ -28,11 +33,11 @@ class Sources:
     """
 
     def __init__(self, inputs: list[Path], out: Path) -> None:
-        out = out.resolve()
-        nested = any(path.resolve() in out.parents for path in inputs)
+        out = real(out)
+        nested = any(real(path) in out.parents for path in inputs)
 
         def is_result(file: Path) -> bool:
-            return nested and out in file.resolve().parents
+            return nested and out in real(file).parents
 
         self.files: list[tuple[Path, Path]] = []
         special: list[str] = []
