@@ -53,5 +53,5 @@ clean:
 	$(PYTHON) -m venv .venv-oldest
 	.venv-oldest/bin/python -m pip install --quiet --disable-pip-version-check uv
 	.venv-oldest/bin/uv pip install --quiet --python .venv-oldest --resolution lowest-direct \
-		--editable ".[dev]"
+		--editable ".[test]"
 	touch $@

@@ -221,11 +221,11 @@ def test_saved_files_are_the_same_byte_for_byte(toy, tmp_path):
 def test_a_failed_save_keeps_the_old_file(toy_file, monkeypatch):
     before = toy_file.read_bytes()
 
-    def full_disk(tensors, path, metadata):
-        Path(path).write_bytes(b"half of it")
+    def full_disk(path, content):
+        path.write_text("half of it")
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("zoo.store.state_dict.save_file", full_disk)
+    monkeypatch.setattr(Path, "write_bytes", full_disk)
     with pytest.raises(OSError, match="no space left"):
         save_weights({"x": torch.zeros(1)}, toy_file)
     assert toy_file.read_bytes() == before

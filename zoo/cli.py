@@ -337,6 +337,27 @@ def demo(
     raise typer.Exit(run_demo(images or [], out, model, overwrite=overwrite))
 
 
+@app.command()
+def web(
+    host: Annotated[
+        str, typer.Option(help="The address to listen at; 0.0.0.0 lets other computers in.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Else the first free one from 7860 on.")
+    ] = None,
+    device: Device = "auto",
+    max_megabytes: Annotated[float, typer.Option(help="Of a file.")] = 50,
+    max_megapixels: Annotated[float, typer.Option(help="Of a photograph and of its result.")] = 100,
+    max_seconds: Annotated[float, typer.Option(help="Of an enlargement.")] = 300,
+) -> None:
+    """Open a page for the browser: enlarge photographs, and cut out cars."""
+    from zoo.commands.web import run
+    from zoo.web.limits import Limits
+
+    limits = Limits(megabytes=max_megabytes, megapixels=max_megapixels, seconds=max_seconds)
+    run(host, port, limits, device)
+
+
 app.command()(convert)
 app.command()(train)
 app.command("eval")(evaluate)

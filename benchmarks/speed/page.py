@@ -54,7 +54,7 @@ def page(folder: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def circumstances(measured: dict[str, Any]) -> str:
+def circumstances(measured: dict[str, Any], *, peak: bool = True) -> str:
     machine = measured["environment"]
     text = (
         f"{measured['date']}, {machine['threads']} threads of {machine['cpu']}, torch "
@@ -62,8 +62,8 @@ def circumstances(measured: dict[str, Any]) -> str:
     )
     if peers := measured.get("peers"):
         text += f" Beside {', '.join(f'{name} {version}' for name, version in peers.items())}."
-    if peak := measured.get("peak_operations_per_second"):
-        text += f" Best matrix product: {peak / 1e9:.0f} billion operations a second."
+    if peak and (best := measured.get("peak_operations_per_second")):
+        text += f" Best matrix product: {best / 1e9:.0f} billion operations a second."
     return text
 
 

@@ -13,18 +13,18 @@ from zoo.commands.inputs import Sources
 from zoo.commands.many_files import run
 from zoo.commands.outputs import Outputs, make_folder
 from zoo.commands.parts import bicubic, cut, rgb8
-from zoo.errors import ImageError, MissingDependencyError
 from zoo.inference.upscaler import Upscaler
 from zoo.jobs.job import Job, Report
 from zoo.pictures.comparison import PANEL, Part, Row, busiest, draw
 from zoo.pictures.files import check_output, write_image
 from zoo.pictures.picture import Array, Picture
 from zoo.pictures.pillow import from_pil
+from zoo.pictures.samples import SAMPLES, sample
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, crop_to_multiple
 from zoo.sr.measure.metrics import psnr_y
 
-# scikit-image's photographs, and the centre of the part to show: row and column in [0, 1].
-_SAMPLES = {"astronaut": (0.32, 0.80), "chelsea": (0.39, 0.38), "coffee": (0.37, 0.64)}
+# The centre of the part of each sample to show: row and column in [0, 1].
+_CENTRES = {"astronaut": (0.32, 0.80), "chelsea": (0.39, 0.38), "coffee": (0.37, 0.64)}
 _MOST_ROWS = 4
 
 
@@ -37,7 +37,7 @@ def run_demo(images: list[Path], out: Path, model: str, *, overwrite: bool = Fal
     """
     outputs = Outputs(images, f"{out}/", None, overwrite=overwrite)
     sources = Sources(images, out) if images else None
-    samples = {} if images else {name: _sample(name) for name in _SAMPLES}
+    samples = {} if images else {name: sample(name) for name in SAMPLES}
     comparison = out / "comparison.png"
     make_folder(out)
     _check(comparison, overwrite=overwrite)
@@ -79,19 +79,19 @@ def _enlarge_samples(
     samples: Mapping[str, Array], out: Path, upscaler: Upscaler, rows: list[Row], *, overwrite: bool
 ) -> int:
     console, scale = Console(soft_wrap=True), upscaler.scale
-    for name, sample in samples.items():
-        original = crop_to_multiple(sample, scale)
+    for name, pixels in samples.items():
+        original = crop_to_multiple(pixels, scale)
         small = bicubic_downscale(original, scale)
         start = time.perf_counter()
         large = upscaler.array(small)
         seconds = time.perf_counter() - start
-        for pixels, target in zip((small, large), _targets(out, [name], scale), strict=True):
-            write_image(Picture(pixels), target, overwrite=overwrite)
+        for result, target in zip((small, large), _targets(out, [name], scale), strict=True):
+            write_image(Picture(result), target, overwrite=overwrite)
         height, width = small.shape[:2]
         console.print(
             f"{name}: {width}×{height} enlarged {scale} times in {seconds:.1f} s", highlight=False
         )
-        part = _around(_SAMPLES[name], small, PANEL // (2 * scale))
+        part = _around(_CENTRES[name], small, PANEL // (2 * scale))
         views = {**_views(small, large, part, scale), "original": cut(original, part, scale)}
         captions = {
             title: f"PSNR-Y {psnr_y(result, original, crop=scale):.2f} dB"
@@ -118,18 +118,3 @@ def _around(centre: tuple[float, float], pixels: Array, side: int) -> Part:
     top = min(max(round(centre[0] * height - side / 2), 0), height - side)
     left = min(max(round(centre[1] * width - side / 2), 0), width - side)
     return top, left, side
-
-
-def _sample(name: str) -> Array:
-    try:
-        import skimage.data
-    except ImportError as error:
-        raise MissingDependencyError(
-            "The sample photographs come with scikit-image: pip install 'zoo-models[samples]', "
-            "or name pictures of your own."
-        ) from error
-    try:
-        pixels: Array = getattr(skimage.data, name)()
-    except Exception as error:  # some releases download the photographs
-        raise ImageError(f"scikit-image has no photograph {name!r} ({error}).") from error
-    return pixels
