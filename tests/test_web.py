@@ -472,8 +472,10 @@ def test_zoo_web_ends_without_a_trace(ending: signal.Signals, tmp_path: Path) ->
     try:
         assert TITLE in wait_for(f"http://127.0.0.1:{port}/", process)
         assert [folder.name[:8] for folder in tmp_path.iterdir()] == ["zoo-web-"]
+        assert process.stdout is not None
+        said = process.stdout.readline()
         process.send_signal(ending)
-        said, _ = process.communicate(timeout=60)
+        process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0
