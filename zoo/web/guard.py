@@ -9,8 +9,8 @@ from typing import Any
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Gradio would fetch files of the internet for whoever asks, by the first two and in JSON. The others
-# are tools for whoever makes a page; the first of them keeps what it is sent.
+# Gradio would fetch files of the internet for whoever asks, by the first two and in JSON. The
+# others are tools for whoever makes a page; the first of them keeps what it is sent.
 _CLOSED = re.compile(
     r"/(file=/*https?:|proxy=|process_recording|(undo-)?vibe-|run-history)", re.IGNORECASE
 )
