@@ -402,6 +402,14 @@ def test_files_of_other_servers_are_not_fetched(path: str, status: int, address:
     assert answer.status_code == status
 
 
+def test_what_keeps_files_for_other_ends_is_closed(address: str) -> None:
+    import httpx
+
+    for path in ("process_recording", "vibe-edit/", "run-history/connect"):
+        answer = httpx.post(f"{address}gradio_api/{path}", files={"video": b"0"}, trust_env=False)
+        assert answer.status_code == 403
+
+
 def test_the_folder_is_gone_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("gradio", reason="needs the extra web")
     from zoo.web.serving import serving
@@ -470,14 +478,17 @@ def test_zoo_web_ends_without_a_trace(ending: signal.Signals, tmp_path: Path) ->
     process = start("-m", "zoo", "web", "--port", port, TMPDIR=str(tmp_path))
     try:
         assert TITLE in wait_for(f"http://127.0.0.1:{port}/", process)
-        assert [folder.name[:8] for folder in tmp_path.iterdir()] == ["zoo-web-"]
+        assert len(list(tmp_path.glob("zoo-web-*"))) == 1
+        assert process.stdout is not None
+        said = process.stdout.readline()
         process.send_signal(ending)
-        said, _ = process.communicate(timeout=60)
+        process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0
     assert f"Open http://127.0.0.1:{port}/ in a browser" in said
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.glob("zoo-web-*")) == []
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
 @pytest.mark.slow

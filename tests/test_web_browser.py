@@ -229,10 +229,7 @@ def is_too_wide(page: Any) -> bool:
 
 def test_by_keyboard_alone(visit: Open, photograph: Path, tmp_path: Path) -> None:
     page = visit()
-    tab_to(page, "#enlarge-photograph button")
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
-    chooser.value.set_files(photograph)
+    choose_file_by_keyboard(page, photograph)
     page.locator("#enlarge-photograph .file-preview").wait_for()
     tab_to(page, "[role=combobox]")
     page.get_by_role("option").first.wait_for()  # the list opens
@@ -259,6 +256,22 @@ def test_by_keyboard_alone(visit: Open, photograph: Path, tmp_path: Path) -> Non
         ".getBoundingClientRect().x < before - 50",
         arg=before,
     )
+
+
+def choose_file_by_keyboard(page: Any, file: Path) -> None:
+    """Open the list of files; the first key may come before the page is ready for keys."""
+    from playwright.sync_api import TimeoutError
+
+    for _ in range(5):
+        tab_to(page, "#enlarge-photograph button")
+        try:
+            with page.expect_file_chooser(timeout=10_000) as chooser:
+                page.keyboard.press("Enter")
+        except TimeoutError:
+            continue
+        chooser.value.set_files(file)
+        return
+    pytest.fail("the enter key opens no list of files")
 
 
 def tab_to(page: Any, selector: str) -> None:

@@ -29,14 +29,14 @@ def run(host: str, port: int | None, limits: Limits, device: str) -> None:
     pick_device(device)  # before the page is there
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the files go then, too
     console = Console(soft_wrap=True)
-    with serving(host=host, port=port, limits=limits, device=device) as address:
-        console.print(f"Open {address} in a browser. Ctrl+C ends the page.", highlight=False)
-        if not _is_of_this_computer(host):
-            console.print("Whoever reaches this computer can use the page.", highlight=False)
-        try:
+    try:
+        with serving(host=host, port=port, limits=limits, device=device) as address:
+            console.print(f"Open {address} in a browser. Ctrl+C ends the page.", highlight=False)
+            if not _is_of_this_computer(host):
+                console.print("Whoever reaches this computer can use the page.", highlight=False)
             Event().wait()
-        except KeyboardInterrupt:
-            console.print("Ended.")
+    except KeyboardInterrupt:
+        console.print("Ended.")
 
 
 def _is_of_this_computer(host: str) -> bool:

@@ -9,8 +9,11 @@ from typing import Any
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-# Gradio would fetch files of the internet for whoever asks, by these addresses and in JSON.
-_REMOTE = re.compile(r"/(file=/*https?:|proxy=)", re.IGNORECASE)
+# Gradio would fetch files of the internet for whoever asks, by the first two and in JSON. The
+# others are tools for whoever makes a page; the first of them keeps what it is sent.
+_CLOSED = re.compile(
+    r"/(file=/*https?:|proxy=|process_recording|(undo-)?vibe-|run-history)", re.IGNORECASE
+)
 
 
 class Guard:
@@ -34,8 +37,8 @@ class Guard:
         await (refusal or self.app)(scope, receive, send)
 
     def _by_head(self, path: str, length: int) -> PlainTextResponse | None:
-        if _REMOTE.search(path):
-            return PlainTextResponse("This page serves its own files alone.", 403)
+        if _CLOSED.search(path):
+            return PlainTextResponse("This is closed: the page serves its own files alone.", 403)
         if length > self.most:
             return PlainTextResponse(f"This page takes {self.most / 1e6:g} MB at once.", 413)
         return None
