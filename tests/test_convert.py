@@ -327,7 +327,7 @@ def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monke
         raise OSError(28, "No space left on device")
 
     file = saved(ReferenceEDSR(2), tmp_path / "net.pth")
-    monkeypatch.setattr("zoo.store.state_dict.save_file", full)
+    monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(WeightsError, match=r"folder can't be written \(.*No space left"):
         convert(file, tmp_path / "folder")
     assert [each.name for each in tmp_path.iterdir()] == ["net.pth"]

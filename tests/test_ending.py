@@ -29,7 +29,12 @@ def test_a_run_that_is_asked_to_end_leaves_whole_files(
         Image.fromarray(pixels).save(tmp_path / "in" / f"{index:03}.png")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "zoo", "upscale", tmp_path / "in", "-o", out]
-    process = subprocess.Popen([*command, "-m", tiny_upscaler], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*command, "-m", tiny_upscaler],
+        stdout=subprocess.DEVNULL,
+        # Whoever runs the tests in the background may have them ignore Ctrl+C.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     deadline = time.monotonic() + 120
     while not (out.is_dir() and len(files(out)) > 3):
         assert process.poll() is None

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from zoo.create import create_model
@@ -157,7 +156,7 @@ def _save(model: ZooModel, folder: Path) -> None:
             part.mkdir(parents=True)
             with locked(part):
                 save_model(model, part).replace(folder)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         raise WeightsError(f"{folder} can't be written ({error}).") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
