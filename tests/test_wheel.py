@@ -29,13 +29,21 @@ LIMIT = 100_000_000  # bytes: PyPI's
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def build(folder: Path) -> dict[str, Path]:
     """The files that are published, by suffix."""
-    folder = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "hatchling", "build", "--directory", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     return {file.suffix: file for file in folder.iterdir()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return build(tmp_path_factory.mktemp("dist"))
+
+
+def test_two_builds_are_one_file(built: dict[str, Path], tmp_path: Path) -> None:
+    for suffix, file in build(tmp_path).items():
+        assert file.read_bytes() == built[suffix].read_bytes()
 
 
 def packaged() -> set[str]:
