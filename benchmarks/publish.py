@@ -33,7 +33,7 @@ from mean import mean_of
 from scaling_table import scaling
 from speed.page import draw, draw_memory, page
 from speed.page import results as speeds
-from speed.summary import summary
+from speed.summary import closest, summary
 from tables import degradations, result, segmentation, shipped, super_resolution
 from torture_table import torture
 
@@ -194,7 +194,8 @@ def pages() -> None:
             part.write_text(text)
     cost.draw(RESULTS, ROOT / "docs" / "cost.svg")
     if speeds(RESULTS):
-        draw(RESULTS, ROOT / "docs" / "speed.svg")
+        rows = [row for ways in closest(RESULTS).values() for row in ways.values()]
+        draw(rows, ROOT / "docs" / "speed.svg")
     if "memory" in speeds(RESULTS):
         draw_memory(RESULTS, ROOT / "docs" / "memory.svg")
 

@@ -75,7 +75,7 @@ def test_the_page_follows_the_results(tmp_path: Path) -> None:
     assert "| zoo --help | 0.345 |" in text
     assert "| 25 megapixels | 3 MB | 250 |" in text
     assert "to the power of 1.50 (bound)." in text
-    page.draw(tmp_path, tmp_path / "speed.svg")
+    page.draw([row()], tmp_path / "speed.svg")
     assert "zoo.upscale beside other" in (tmp_path / "speed.svg").read_text()
     page.draw_memory(tmp_path, tmp_path / "memory.svg")
     assert "megapixels of the result" in (tmp_path / "memory.svg").read_text()

@@ -14,22 +14,29 @@ OTHER_SHAPE = "spandrel Compact"  # convolves nothing at the result's size; docs
 
 def summary(folder: Path) -> str:
     """Ratios of what users call, beside the fastest of the others, and where they were measured."""
-    parts = results(folder)
-    jobs: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
-    told = {}
-    for part, measured in parts.items():
-        for row in measured["rows"]:
-            if "ratio" in row and (way := way_of(part, row)):
-                ways = jobs.setdefault((row["case"], row["ours"]), {})
-                ways[way] = min(ways.get(way, row), row, key=lambda made: made["ratio"])
-                told[circumstances(measured, peak=False)] = None
     lines = [f"| job | ours | {' | '.join(f'beside others, {way}' for way in WAYS)} |"]
     lines += ["|---|---|---|---|"]
     lines += [
         f"| {case} | {ours} | {' | '.join(cell(ways.get(way)) for way in WAYS)} |"
-        for (case, ours), ways in jobs.items()
+        for (case, ours), ways in closest(folder).items()
     ]
-    return "\n".join([*lines, "", *told])
+    told = [
+        circumstances(measured, peak=False)
+        for part, measured in results(folder).items()
+        if any(way_of(part, row) for row in measured["rows"])
+    ]
+    return "\n".join([*lines, "", *dict.fromkeys(told)])
+
+
+def closest(folder: Path) -> dict[tuple[str, str], dict[str, dict[str, Any]]]:
+    """By job and what of ours does it: the row with the lowest ratio, by way."""
+    jobs: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
+    for part, measured in results(folder).items():
+        for row in measured["rows"]:
+            if way := way_of(part, row):
+                ways = jobs.setdefault((row["case"], row["ours"]), {})
+                ways[way] = min(ways.get(way, row), row, key=lambda made: made["ratio"])
+    return jobs
 
 
 def cell(row: dict[str, Any] | None) -> str:
@@ -38,6 +45,8 @@ def cell(row: dict[str, Any] | None) -> str:
 
 def way_of(part: str, row: dict[str, Any]) -> str | None:
     """How the other package runs in a row that belongs onto the first page, else None."""
+    if "ratio" not in row:
+        return None
     if part == "runtimes":
         return WAYS[0] if row["other"] == ELSE else None
     called = row["ours"].startswith(("zoo.upscale", "zoo.segment")) or part in ("fast", "training")
