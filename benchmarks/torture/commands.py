@@ -48,8 +48,8 @@ def torture(runs: int, *, first: int = 0) -> dict[str, Any]:
         )
         finder.image_size = 32
         zoo.save_model(finder, root / "finder")
-        (root / "pictures").mkdir()
-        whole = READERS["picture"].prepare(root / "pictures")
+        finish(start(lambda: _store_pictures(root), root / "said"))  # libvips starts threads
+        whole = [file.read_bytes() for file in sorted((root / "whole").iterdir())]
         for number in range(first, first + runs):
             chance = random.Random(f"command {number}")
             status, fault = _one(root, whole, chance)
@@ -63,6 +63,13 @@ def torture(runs: int, *, first: int = 0) -> dict[str, Any]:
         "refused_or_failed": statuses.pop(1) + statuses.pop(2),
         "defects": defects,
     }
+
+
+def _store_pictures(root: Path) -> None:
+    for folder in ("pictures", "whole"):
+        (root / folder).mkdir()
+    for index, data in enumerate(READERS["picture"].prepare(root / "pictures")):
+        (root / "whole" / f"{index:03}").write_bytes(data)
 
 
 def _one(root: Path, whole: list[bytes], chance: random.Random) -> tuple[int, str]:
