@@ -203,6 +203,7 @@ PART = """
 import sys
 from pathlib import Path
 import torch
+from accelerate import PartialState
 import reference_loop as plain
 from zoo.train.loop import Trainer
 
@@ -216,6 +217,7 @@ try:
     trainer.fit(plain.Noise(stop=stop), resume=(folder / "run" / "last.pt").exists())
 except KeyboardInterrupt:
     pass
+PartialState().destroy_process_group()  # its threads can end a process that leaves before others
 """
 
 

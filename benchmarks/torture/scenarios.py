@@ -79,7 +79,7 @@ def _export(folder: Path) -> Work:
 
 
 def _file_is_whole(folder: Path) -> None:
-    for file in (folder / "out").glob("*.pt2"):
+    if (file := folder / "out" / "model.pt2").exists():
         torch.export.load(file)
 
 
