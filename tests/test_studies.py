@@ -54,6 +54,7 @@ def run(script: object, *arguments: object) -> str:
     return outcome.output
 
 
+@pytest.mark.slow
 def test_upsamplers_differ_at_the_start(photographs: Path, tmp_path: Path) -> None:
     figure = tmp_path / "figure.png"
     run(upsampling, "--data", photographs, "--steps", 2, "--held-out", 1, "--out", tmp_path,
@@ -129,6 +130,7 @@ def test_the_perceptual_benchmark_measures_every_weight(photographs: Path, tmp_p
     assert bicubic["top_octave"] < ours["top_octave"] < 1.1
 
 
+@pytest.mark.slow
 def test_the_gallery_shows_what_it_names(tmp_path: Path) -> None:
     run(gallery, "--docs", tmp_path)
     page = (tmp_path / "gallery.md").read_text()
