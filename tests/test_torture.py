@@ -25,9 +25,9 @@ def torture(folder: Path, *arguments: object) -> list[dict[str, Any]]:
     done = subprocess.run(
         [*map(str, command), "--out", str(folder)], capture_output=True, text=True, check=False
     )
-    (result,) = folder.glob("torture_*.json") or [None]
-    assert result, done.stdout + done.stderr
-    rows: list[dict[str, Any]] = json.loads(result.read_text())["rows"]
+    results = list(folder.glob("torture_*.json"))
+    assert len(results) == 1, done.stdout + done.stderr
+    rows: list[dict[str, Any]] = json.loads(results[0].read_text())["rows"]
     assert [row["defects"] for row in rows] == [[] for _ in rows]
     assert done.returncode == 0
     return rows

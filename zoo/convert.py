@@ -148,7 +148,7 @@ def _choose(
 
 def _save(model: ZooModel, folder: Path) -> None:
     """Write a model's folder; a new one appears whole or not at all."""
-    part = temporary(folder, "part")
+    part = temporary(folder.parent, "part")
     try:
         if folder.exists():
             save_model(model, folder)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import signal
-import sys
 from threading import Event
 
 from rich.console import Console
@@ -27,7 +25,6 @@ def run(host: str, port: int | None, limits: Limits, device: str) -> None:
             f"The page needs a package, and {error.name} is missing: pip install 'zoo-models[web]'."
         ) from error
     pick_device(device)  # before the page is there
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the files go then, too
     console = Console(soft_wrap=True)
     try:
         with serving(host=host, port=port, limits=limits, device=device) as address:

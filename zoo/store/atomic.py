@@ -31,24 +31,26 @@ def replacing(path: Path) -> Iterator[Path]:
 
     The file is on the disk before it gets its name, so that a power cut leaves no half of it.
     """
-    part = temporary(path, f"part{path.suffix}")
+    part = temporary(path.parent, f"part{path.suffix}")
     try:
         with suppress(OSError):  # whoever writes the file meets this, too, and knows what to say
             part.touch(exist_ok=False)
-        with locked(part) if part.exists() else nullcontext():
+        with locked(part) if part.exists() else nullcontext() as file:
             yield part
-        part.replace(path)
+            if file is not None:
+                os.fsync(file)
+            part.replace(path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def temporary(path: Path, ending: str) -> Path:
-    """Return a hidden path beside `path`, to be locked with `lock` while it is in use.
+def temporary(folder: Path, ending: str) -> Path:
+    """Return a hidden path in a folder, to be locked while it is in use.
 
     ending: "part" or "scratch", with what follows. What killed processes left there goes.
     """
-    sweep(path.parent)
-    return path.with_name(f".{secrets.token_hex(8)}.{ending}")
+    sweep(folder)
+    return folder / f".{secrets.token_hex(8)}.{ending}"
 
 
 def sweep(folder: Path) -> None:
@@ -77,16 +79,15 @@ def lock(file: int) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Lock a file or folder during the block, and flush it to the disk at the end."""
+def locked(path: Path) -> Iterator[int | None]:
+    """Lock a file or folder during the block; yield it open, or None on Windows."""
     if sys.platform == "win32":
-        yield
+        yield None
         return
     file = os.open(path, os.O_RDONLY)
     try:
         lock(file)
-        yield
-        os.fsync(file)
+        yield file
     finally:
         os.close(file)
 

@@ -36,7 +36,7 @@ class ScratchArray:
     def __init__(self, folder: Path, shape: tuple[int, int, int], dtype: Any) -> None:
         self.folder, self.shape = folder, shape
         self.dtype: np.dtype[Any] = np.dtype(dtype)
-        self.path = temporary(folder / "array", "scratch")
+        self.path = temporary(folder, "scratch")
         row = shape[1] * shape[2] * self.dtype.itemsize
         with self._disk():
             try:
