@@ -33,6 +33,7 @@ from zoo.train.freezing import named, unfreeze
 from zoo.train.gradients import add_gradients
 from zoo.train.health import Health
 from zoo.train.optimizers import load_optimizer, optimizer_of, rate_factor
+from zoo.train.precision import autocast_for
 from zoo.train.randomness import hashed, random_state, seed_all, set_random_state
 from zoo.train.recipe import Recipe, Stage
 from zoo.train.report import Report
@@ -145,9 +146,7 @@ class Trainer:
             load_optimizer(optimizer, self.optimizer_state)
         model, optimizer = self.accelerator.prepare(self.model, optimizer)
         forward = torch.compile(model) if recipe.compile else model
-        autocast = torch.autocast(
-            self.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
-        )
+        autocast = autocast_for(recipe.precision, self.device)
 
         def loss_of(x: Tensor, y: Tensor) -> Tensor:
             with autocast:  # includes the loss, which may contain a network

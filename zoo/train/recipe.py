@@ -10,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from zoo.errors import RecipeError, did_you_mean
+from zoo.train.precision import Precision
 
 
 class Section(BaseModel):
@@ -85,7 +86,8 @@ class Recipe(Section):
     """The keys of every recipe; each task adds its data, loss and stages.
 
     `ema` is the decay of the averaged weights (it rises to this value, see `zoo.train.averaging`),
-    `clip` the largest gradient norm; the intervals `*_every` are in steps.
+    `clip` the largest gradient norm; the intervals `*_every` are in steps. For `precision` see
+    `zoo.train.precision`.
     """
 
     model: ModelSection
@@ -94,7 +96,7 @@ class Recipe(Section):
     seed: int = 0
     ema: float = Field(default=0.999, ge=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
-    precision: Literal["fp32", "bf16"] = "bf16"
+    precision: Precision = "auto"
     compile: bool = False
     log_every: int = Field(default=50, gt=0)
     validate_every: int = Field(default=1000, gt=0)

@@ -21,6 +21,7 @@ from zoo.seg.losses import segmentation_loss
 from zoo.seg.measure.metrics import Counts, accuracy, count, dice_pooled
 from zoo.seg.networks.base import SMALLEST
 from zoo.sources import resolve
+from zoo.train.precision import autocast_for
 from zoo.train.recipe import Recipe, Section, Stage
 
 
@@ -222,7 +223,7 @@ class Segmentation:
         model.image_size = self.size  # type: ignore[assignment]  # both saved with the weights
         model.split = self.saved_split  # type: ignore[assignment]
         device = self.held_out.device
-        half = torch.autocast(device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16")
+        half = autocast_for(self.recipe.precision, device)
         parts = []
         for images, masks in self.held_out.in_order(8):
             with half:
