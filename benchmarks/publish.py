@@ -8,8 +8,8 @@
 `run` does all: weights, their declaration, a commit of these, all measurements, gallery, pages.
 `weights` writes the fp16 file into the package and the training curve beside the results. `measure`
 runs all that depends on weights, the pages last. `pages` writes zoo/pretrained/index.json,
-MODEL_CARD.md, the figures in README.md, docs/scaling.md and docs/reliability.md, and the findings
-in docs/lesson.md. A test fails while one of them differs from what this script would write.
+MODEL_CARD.md, the figures in README.md and in docs/, and the findings in docs/lesson.md. A test
+fails while one of them differs from what this script would write.
 """
 
 from __future__ import annotations
@@ -225,11 +225,11 @@ def index() -> dict[str, Any]:
 def written_pages() -> dict[Path, str]:
     """The pages that quote figures, with the current ones, by file."""
     readme, lesson = ROOT / "README.md", ROOT / "docs" / "lesson.md"
+    figures = ROOT / "docs" / "figures.md"
     large, reliable = ROOT / "docs" / "scaling.md", ROOT / "docs" / "reliability.md"
     text = readme.read_text()
     for title, table in (
         ("super-resolution", super_resolution),
-        ("degradations", degradations),
         ("segmentation", segmentation),
         ("speed", summary),
     ):
@@ -238,6 +238,7 @@ def written_pages() -> dict[Path, str]:
     return {
         **measured,
         readme: text,
+        figures: between(figures.read_text(), "degradations", degradations(RESULTS)),
         large: between(large.read_text(), "scaling", scaling(RESULTS)),
         reliable: between(reliable.read_text(), "torture", torture(RESULTS)),
         lesson: between(lesson.read_text(), "findings", findings(RESULTS)),

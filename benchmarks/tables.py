@@ -1,4 +1,4 @@
-"""The README's tables of figures, as text, from the registry and the result files."""
+"""The tables of figures of the first page and docs/figures.md, from the registry and results."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's table of formats, as `FORMATS` says it."""
+"""docs/command_line.md's table of formats, as `FORMATS` says it."""
 
 from __future__ import annotations
 

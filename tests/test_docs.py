@@ -31,7 +31,7 @@ from zoo.train.degradations import DegradationsSection
 from zoo.train.loop import Trainer
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "docs/export.md", "docs/training.md"]
+PAGES = ["README.md", "docs/export.md", "docs/training.md", "docs/weights.md"]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -57,6 +57,8 @@ def test_python_on_the_pages(
         assert scope["error"] < 1e-4
         assert scope["large"].size == (96, 80)
         assert scope["mask"].size == (48, 40)
+    elif page == "docs/weights.md":
+        assert len(scope["same"].body) == len(scope["net"].body)
     else:
         for job in ("denoiser", "colouring"):
             assert Path("runs", job, "best", "model.safetensors").is_file()

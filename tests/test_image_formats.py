@@ -1,4 +1,4 @@
-"""Every format, channel count and depth that zoo writes, and what README.md says of each."""
+"""Every format, channel count and depth that zoo writes, and what the docs say of each."""
 
 from __future__ import annotations
 
@@ -85,8 +85,8 @@ def test_the_table_says_what_is_kept(tmp_path: Path, name: str) -> None:
         assert more.dpi is None
 
 
-def test_readme_has_the_table() -> None:
-    page = Path(__file__).parents[1].joinpath("README.md").read_text()
+def test_the_page_has_the_table() -> None:
+    page = Path(__file__).parents[1].joinpath("docs", "command_line.md").read_text()
     written = re.search("<!-- formats -->\n(.*?)<!-- /formats -->", page, re.DOTALL)
     assert written is not None
     assert written[1] == format_table()

@@ -82,7 +82,7 @@ def test_the_page_follows_the_results(tmp_path: Path) -> None:
 
 
 def test_the_first_page_names_the_closest_other(tmp_path: Path) -> None:
-    """Of those of equal shape, for each way to run them."""
+    """Of those of equal shape, for each way to run them; our own runtimes are on another page."""
     slow, fast = row(ratio=4, other="a, defaults"), row(ratio=3, other="b, defaults")
     runtime = row(case="another", ours="--runtime openvino")
     tuned, inner = row(ratio=1.5, other="a, tuned by hand"), row(ours="model(x)", ratio=1)
@@ -102,11 +102,8 @@ def test_the_first_page_names_the_closest_other(tmp_path: Path) -> None:
         result = {"rows": rows, "date": "2026-01-02", "environment": ENVIRONMENT}
         (tmp_path / f"speed_{part}.json").write_text(json.dumps(result))
     text = summary(tmp_path).splitlines()
-    assert text[2:4] == [
-        "| a job | zoo.upscale | **3.00** b | **1.50** a |",
-        "| another | --runtime openvino | **2.00** PyTorch |  |",
-    ]
-    assert text[4:] == ["", "2026-01-02, 2 threads of a processor, torch 2.8."]
+    assert text[2] == "| a job | zoo.upscale | **3.00** b | **1.50** a |"
+    assert text[3:] == ["", "2026-01-02, 2 threads of a processor, torch 2.8."]
 
 
 @pytest.mark.slow

@@ -8,7 +8,6 @@ from typing import Any
 from speed.page import circumstances, results
 
 WAYS = ("defaults", "tuned by hand")
-ELSE = "PyTorch, as it comes"  # beside which our own runtimes stand
 OTHER_SHAPE = "spandrel Compact"  # convolves nothing at the result's size; docs/speed.md has it
 
 
@@ -47,8 +46,6 @@ def way_of(part: str, row: dict[str, Any]) -> str | None:
     """How the other package runs in a row that belongs onto the first page, else None."""
     if "ratio" not in row:
         return None
-    if part == "runtimes":
-        return WAYS[0] if row["other"] == ELSE else None
     called = row["ours"].startswith(("zoo.upscale", "zoo.segment")) or part in ("fast", "training")
     ways = [way for way in WAYS if row["other"].endswith(way)]
     if not called or not (ways or part == "training") or row["other"].startswith(OTHER_SHAPE):

@@ -1,4 +1,4 @@
-"""What each file format can hold when zoo writes it. The table in README.md follows this one."""
+"""What each file format can hold when zoo writes it; docs/command_line.md has it as a table."""
 
 from __future__ import annotations
 
