@@ -16,7 +16,7 @@ def torture(folder: Path) -> str:
     """Files read, commands run and processes killed; and how it ended."""
     parts = [
         table(json.loads(file.read_text()))
-        for part, table in (("fuzz", fuzz), ("commands", commands), ("kills", kills))
+        for part, table in PARTS.items()
         if (file := folder / f"torture_{part}.json").is_file()
     ]
     return "\n\n".join(parts) or UNKNOWN
@@ -60,6 +60,21 @@ def kills(result: dict[str, Any]) -> str:
         for row in result["rows"]
     ]
     return "\n".join(lines)
+
+
+def load(result: dict[str, Any]) -> str:
+    (row,) = result["rows"]
+    return (
+        f"`zoo web` under eight visitors at once and one who always leaves in the middle, "
+        f"{when(result)}: {row['seconds']:.0f} s, {row['served']:,} pictures served, "
+        f"{row['refused']:,} visitors refused in order, {row['left']:,} left; the longest wait "
+        f"{row['slowest']:.1f} s; memory {row['warm'] / 1e6:,.0f} MB when warm, "
+        f"{row['end'] / 1e6:,.0f} MB at the end, {row['peak'] / 1e6:,.0f} MB at most; "
+        f"{len(row['defects'])} defects."
+    )
+
+
+PARTS = {"fuzz": fuzz, "commands": commands, "kills": kills, "load": load}
 
 
 def when(result: dict[str, Any]) -> str:

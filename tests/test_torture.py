@@ -49,6 +49,14 @@ def test_commands_on_damaged_files_end_in_order(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_visitors_get_their_own_pictures_and_leave_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("gradio", reason="needs the extra web")
+    (row,) = torture(tmp_path, "load", "--seconds", 15)
+    assert row["served"] > 8
+    assert row["left"] > 0
+
+
+@pytest.mark.slow
 def test_killed_work_goes_on(tmp_path: Path) -> None:
     rows = torture(tmp_path, "kills", "--rounds", 2, "--first", 10**6)
     assert [row["case"] for row in rows] == WORKS

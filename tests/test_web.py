@@ -26,7 +26,7 @@ from zoo.errors import ImageError, InputError
 from zoo.pictures.files import read_image
 from zoo.web import cutout
 from zoo.web.enlarge import choices, enlarge
-from zoo.web.folders import Folders
+from zoo.web.folders import Folders, check_here, while_here
 from zoo.web.limits import Clock, Limits
 from zoo.web.samples import write_samples
 from zoo.web.uploads import read_upload
@@ -281,6 +281,26 @@ def test_a_new_job_replaces_the_last_and_leaving_takes_all(tmp_path: Path) -> No
     folders.forget("a")
     folders.forget("a")
     assert list(tmp_path.iterdir()) == [neighbour.parent]
+
+
+def test_a_job_ends_quietly_when_its_visitor_leaves(tmp_path: Path, photograph: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    folders = Folders(root)
+    folder = folders.fresh("someone", "enlarge")
+
+    def leave(share: float) -> None:
+        folders.forget("someone")
+        check_here(folder)
+
+    limits = Limits()
+    with pytest.raises(InputError, match="page was closed"), while_here(folder):
+        enlarge(str(photograph), FAST, folder, limits, progress=leave)
+    with pytest.raises(InputError, match="page was closed"), while_here(folder):
+        cutout.find(str(photograph), folder, limits)
+    with pytest.raises(FileNotFoundError), while_here(tmp_path):
+        (tmp_path / "missing").read_text()
+    assert list(root.iterdir()) == []
 
 
 def test_the_samples_are_small_photographs(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import datetime
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -24,12 +25,12 @@ sys.path.insert(0, str(Path(__file__).parents[1]))  # the other benchmarks
 from common import RESULTS, Dirty, check_results, write_result
 from environment import environment
 
-from torture import commands, kills
+from torture import commands, kills, load
 from torture.fuzz import MEMORY, SECONDS, attempt, fuzz
 from torture.readers import READERS
 from zoo.errors import OptionError, ZooError, did_you_mean
 
-PARTS = ("fuzz", "commands", "kills")
+PARTS = ("fuzz", "commands", "kills", "load")
 
 
 def main(
@@ -37,6 +38,7 @@ def main(
     files: Annotated[int, typer.Option(min=1, help="Damaged files for each reader.")] = 100_000,
     runs: Annotated[int, typer.Option(min=1, help="Whole commands.")] = 2000,
     rounds: Annotated[int, typer.Option(min=1, help="Of up to 3 kills, for each work.")] = 50,
+    seconds: Annotated[float, typer.Option(min=1, help="Of visitors to the page.")] = 120,
     first: Annotated[int, typer.Option(min=0, help="Number of the first file or command.")] = 0,
     out: Annotated[Path, typer.Option(help="Folder for the JSON.")] = RESULTS,
     dirty: Dirty = False,
@@ -52,7 +54,8 @@ def main(
     defects = 0
     for part in parts or PARTS:
         rows = []
-        for row in measure(part, files=files, runs=runs, rounds=rounds, first=first):
+        counts = {"files": files, "runs": runs, "rounds": rounds, "seconds": seconds}
+        for row in measure(part, **counts, first=first):
             rows.append(row)
             defects += len(row["defects"])
             print(row)
@@ -70,13 +73,17 @@ def main(
     raise typer.Exit(int(defects > 0))
 
 
-def measure(part: str, *, files: int, runs: int, rounds: int, first: int) -> Any:
+def measure(
+    part: str, *, files: int, runs: int, rounds: int, seconds: float, first: int
+) -> Iterator[dict[str, Any]]:
     """Yield the rows of a part as they come."""
     if part == "fuzz":
         for name in READERS:
             yield fuzz(name, files, first=first)
     elif part == "commands":
         yield commands.torture(runs, first=first)
+    elif part == "load":
+        yield load.torture(seconds)
     else:
         for name in kills.SCENARIOS:
             yield kills.torture(name, rounds, seed=first)

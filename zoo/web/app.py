@@ -12,8 +12,9 @@ from zoo.errors import ImageError, InputError, MissingDependencyError
 from zoo.web import cutout
 from zoo.web.cutout import Found
 from zoo.web.enlarge import DEFAULT, choices, enlarge
-from zoo.web.folders import Folders
+from zoo.web.folders import Folders, check_here, while_here
 from zoo.web.limits import Limits
+from zoo.web.memory import given_back
 
 Updates = dict[Any, Any]  # component -> its new value
 
@@ -99,16 +100,15 @@ def _enlarge_tab(folders: Folders, samples: list[Path], limits: Limits, device: 
         progress: gr.Progress = gr.Progress(),  # noqa: B008 - gradio looks for it there
     ) -> Updates:
         folder = folders.fresh(_visitor(request), "enlarge")
-        progress(0, desc="Enlarging")
+
+        def report(share: float) -> None:
+            check_here(folder)
+            progress(share, desc="Enlarging")
+
         try:
-            result = enlarge(
-                path,
-                name,
-                folder,
-                limits,
-                device=device,
-                progress=lambda share: progress(share, desc="Enlarging"),
-            )
+            with while_here(folder), given_back():
+                report(0)
+                result = enlarge(path, name, folder, limits, device=device, progress=report)
         except SAID as error:
             return {said: _wrong(error), slider: gr.update(visible=False)}
         return {
@@ -168,24 +168,28 @@ def _cutout_tab(folders: Folders, limits: Limits, device: str) -> None:
     def run(path: str | None, request: gr.Request) -> Updates:
         folder = folders.fresh(_visitor(request), "cutout")
         try:
-            answer = cutout.find(path, folder, limits, device=device)
+            with while_here(folder), given_back():
+                answer = cutout.find(path, folder, limits, device=device)
         except SAID as error:
             return {said: _wrong(error), found: None, results: gr.update(visible=False)}
         return {said: _good(answer.told), found: answer, results: gr.update(visible=True)}
 
     def show(answer: Found | None, wanted: str, at: float) -> Updates:
+        nothing = gr.update(value=None, interactive=False)  # until its file is there
         if answer is None:
-            return {view: None, download: gr.update(value=None, interactive=False)}
-        return {
-            view: str(cutout.show(answer, wanted, at)),
-            download: gr.update(value=None, interactive=False),  # until its file is there
-        }
+            return {view: None, download: nothing}
+        try:
+            with while_here(answer.folder):
+                return {view: str(cutout.show(answer, wanted, at)), download: nothing}
+        except SAID:
+            return {view: None, download: nothing}
 
     def write(answer: Found | None, wanted: str, at: float) -> Updates:
         if answer is None:
             return {download: gr.update(interactive=False)}
         try:
-            file = cutout.write(answer, wanted, at, limits)
+            with while_here(answer.folder):
+                file = cutout.write(answer, wanted, at, limits)
         except SAID as error:
             return {said: _wrong(error)}
         return {download: gr.update(value=str(file), interactive=True)}
@@ -207,6 +211,8 @@ def _photograph(folders: Folders, limits: Limits, name: str) -> gr.File:
         height=140,
         elem_id=f"{name}-photograph",
     )
+    # gradio's own makes an empty file at each call, which stays
+    photograph.preprocess = _path
 
     def note(path: str | None, request: gr.Request) -> None:
         folders.note(_visitor(request), path)
@@ -225,6 +231,11 @@ def _slider(label: str, name: str, *, visible: bool = True) -> gr.ImageSlider:
         max_height=640,
         elem_id=name,
     )
+
+
+def _path(photograph: Any) -> str | None:
+    """The file of a visitor; gradio has checked that it was brought to this page."""
+    return None if photograph is None else str(photograph.path)
 
 
 def _visitor(request: gr.Request) -> str:

@@ -4,8 +4,28 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+
+from zoo.errors import InputError
+
+
+@contextmanager
+def while_here(folder: Path) -> Iterator[None]:
+    """Raise InputError where a job fails because its visitor left, and the folder with them."""
+    try:
+        yield
+    except OSError:
+        check_here(folder)
+        raise
+
+
+def check_here(folder: Path) -> None:
+    """Raise InputError if the visitor whose job writes to a folder has left; nobody reads it."""
+    if not folder.is_dir():
+        raise InputError("The page was closed.")
 
 
 class Folders:
@@ -30,9 +50,9 @@ class Folders:
             if home is None:
                 home = Path(tempfile.mkdtemp(prefix="visitor-", dir=self.root))
                 self._homes[visitor] = home
-        for former in home.glob(f"{job}-*"):
-            shutil.rmtree(former, ignore_errors=True)
-        return Path(tempfile.mkdtemp(prefix=f"{job}-", dir=home))
+            for former in home.glob(f"{job}-*"):
+                shutil.rmtree(former, ignore_errors=True)
+            return Path(tempfile.mkdtemp(prefix=f"{job}-", dir=home))
 
     def note(self, visitor: str, upload: str | None) -> None:
         """Remember a file that a visitor brought."""
