@@ -4,7 +4,7 @@ PYTHON ?= python3
 PIP_INSTALL = .venv/bin/python -m pip install --quiet --disable-pip-version-check
 IMAGES ?=
 
-.PHONY: demo test test-all test-oldest torture lint docs clean
+.PHONY: demo test test-all test-oldest torture lint audit docs release clean
 
 demo: .venv/samples  ## Enlarge sample photographs, or IMAGES="a.jpg folder", into demo/
 	.venv/bin/python -m zoo.cli demo $(IMAGES) -o demo/ --overwrite
@@ -27,11 +27,24 @@ lint: .venv/dev  ## Style, types, and which way imports run
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
+audit: .venv/dev  ## Known weaknesses of the packages that are installed; needs pypi.org
+	$(PIP_INSTALL) pip-audit
+	.venv/bin/pip-audit --skip-editable --progress-spinner off
+
 docs: .venv/docs  ## The documentation site: open site/index.html
 	NO_MKDOCS_2_WARNING=1 .venv/bin/mkdocs build --strict
 
+release:  ## The files of a release, and what an installation consists of (SBOM): dist/
+	rm -rf dist .venv-release
+	$(PYTHON) -m venv .venv-release/tools
+	.venv-release/tools/bin/python -m pip install --quiet build cyclonedx-bom
+	.venv-release/tools/bin/python -m build
+	$(PYTHON) -m venv .venv-release/app
+	.venv-release/app/bin/python -m pip install --quiet dist/*.whl
+	.venv-release/tools/bin/cyclonedx-py environment .venv-release/app --output-file dist/sbom.cdx.json
+
 clean:
-	rm -rf .venv .venv-oldest demo site build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-oldest .venv-release demo site build dist .mypy_cache .pytest_cache .ruff_cache
 
 .venv/bin/python:
 	$(PYTHON) -m venv .venv

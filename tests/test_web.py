@@ -384,6 +384,23 @@ def test_it_gives_out_files_of_its_folder_alone(address: str, tmp_path: Path) ->
     assert get(f"{address}gradio_api/proxy=https://example.com/")[0] == 403
 
 
+def test_other_sites_can_not_use_it(address: str) -> None:
+    """Neither by a visitor's browser, nor by a name of theirs that leads here."""
+    import httpx
+
+    files = {"files": ("b.png", b"b", "image/png")}
+    upload = f"{address}gradio_api/upload"
+    for site, status in (("cross-site", 403), ("same-origin", 200)):
+        answer = httpx.post(
+            upload, files=files, headers={"Sec-Fetch-Site": site}, trust_env=False, timeout=60
+        )
+        assert answer.status_code == status
+    port = address.rstrip("/").rpartition(":")[2]
+    for name, status in (("elsewhere.example", 400), ("localhost", 200)):
+        answer = httpx.get(address, headers={"Host": f"{name}:{port}"}, trust_env=False, timeout=60)
+        assert answer.status_code == status
+
+
 def test_large_requests_are_refused_unread(address: str) -> None:
     import httpx
 

@@ -17,7 +17,8 @@ _CLOSED = re.compile(
 
 
 class Guard:
-    """Middleware that refuses requests that are too large, and those for files of other servers.
+    """Middleware that refuses requests that are too large, those for files of other servers, and
+    what other sites would send by a visitor's browser.
 
     most: bytes of a request.
     """
@@ -30,6 +31,8 @@ class Guard:
         if scope["type"] == "http":
             headers = dict(scope["headers"])
             refusal = self._by_head(scope["path"], int(headers.get(b"content-length", b"0")))
+            if scope["method"] == "POST" and headers.get(b"sec-fetch-site") == b"cross-site":
+                refusal = PlainTextResponse("This page takes nothing from other sites.", 403)
             multipart = headers.get(b"content-type", b"").startswith(b"multipart/")  # an upload
             if refusal is None and scope["method"] == "POST" and not multipart:
                 content, receive = await self._read(receive)

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 import gradio as gr
 from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from zoo.errors import InputError
 from zoo.web.app import CSS, make_page
@@ -50,6 +51,9 @@ def serving(
 
 
 def _launch(page: gr.Blocks, host: str, port: int | None, limits: Limits) -> str:
+    # Another site's name could be made to lead here, too, so that its scripts would be at home.
+    here = ["127.0.0.1", "localhost"]
+    own_names = [Middleware(TrustedHostMiddleware, allowed_hosts=here)] if host in here else []
     try:
         _, address, _ = page.launch(
             server_name=host,
@@ -65,7 +69,7 @@ def _launch(page: gr.Blocks, host: str, port: int | None, limits: Limits) -> str
             ssr_mode=False,
             pwa=False,
             mcp_server=False,
-            app_kwargs={"middleware": [Middleware(Guard, most=limits.bytes + _ROOM)]},
+            app_kwargs={"middleware": [*own_names, Middleware(Guard, most=limits.bytes + _ROOM)]},
             theme=gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
             css=CSS,
         )
