@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from speed import page, processes, runtimes, training
+from speed import page, processes, runtimes, tiles, training
 from speed.summary import summary
 from speed.timing import beside, in_turns, matmul_peak
 
@@ -38,6 +38,14 @@ def test_turns_alternate_and_the_first_is_left_out() -> None:
     assert order == list("ababab")
     assert [len(each) for each in seconds.values()] == [2, 2]
     assert matmul_peak(torch.float32, side=64, repeats=1) > 0
+
+
+def test_pixels_of_tiles_are_counted() -> None:
+    """Four tiles of 5 × 5 pixels with the 2 around them; one tile, enlarged in four pieces."""
+    assert tiles.counted(10, 10, tile=5, piece=5, halo=2, enlarge_halo=0) == (4 * 49, 100)
+    assert tiles.counted(10, 10, tile=10, piece=5, halo=2, enlarge_halo=1) == (100, 4 * 36)
+    for row in tiles.measure((300, 400)):
+        assert row["pixels_through_the_blocks"] == 1 <= row["pixels_through_the_upsampler"] < 1.1
 
 
 def test_steps_of_training_are_timed() -> None:

@@ -5,6 +5,7 @@ from typing import Literal
 Part = Literal[
     "super-resolution",
     "fast",
+    "tiles",
     "segmentation",
     "runtimes",
     "training",

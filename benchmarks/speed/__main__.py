@@ -71,6 +71,10 @@ def measure(part: str, *, photographs: int) -> tuple[list[dict[str, Any]], dict[
         from speed import runtimes
 
         return runtimes.measure(), {}
+    if part == "tiles":
+        from speed import tiles
+
+        return tiles.measure(), {}
     from speed import segmentation, super_resolution, training  # which need the peers
     from speed.timing import matmul_peak
 

@@ -23,6 +23,7 @@ ways of doing one job run in turns inside one process. A ratio is the other's ti
 TITLES: dict[str, str] = {
     "super-resolution": "Super-resolution",
     "fast": "The fast weights",
+    "tiles": "Tiles",
     "segmentation": "Segmentation",
     "runtimes": "Other runtimes",
     "training": "Training",
