@@ -101,7 +101,9 @@ def grown(exponents: dict[str, float]) -> str:
 
 
 def number(column: str, value: float) -> str:
-    return f"{value / 1e6:,.0f} MB" if column.endswith("bytes") else f"{value:.3g}"
+    if column.endswith("bytes"):
+        return f"{value / 1e6:,.0f} MB"
+    return str(value) if isinstance(value, int) else f"{value:.3g}"
 
 
 def draw(rows: Sequence[dict[str, Any]], file: Path) -> None:
