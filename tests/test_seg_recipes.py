@@ -41,10 +41,14 @@ def test_every_recipe_fits_the_schema_and_its_model(name: str) -> None:
 
 
 def test_a_random_encoder_starts_unfrozen() -> None:
+    """Only what was trained before, by ImageNet or by the recipe that this one continues, is."""
     for name in NAMES:
         recipe = load_recipe(RECIPES / f"{name}.yaml", SegRecipe)
         frozen = [stage for stage in recipe.stages if stage.trainable or stage.frozen_statistics]
-        assert bool(frozen) == ("encoder_weights" in recipe.model.options)
+        first = recipe
+        while first.model.start is not None and first.model.start.endswith(".yaml"):
+            first = load_recipe(RECIPES / first.model.start, SegRecipe)
+        assert bool(frozen) == ("encoder_weights" in first.model.options)
 
 
 @pytest.mark.parametrize(

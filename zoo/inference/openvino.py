@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import logging
 import os
@@ -45,7 +46,7 @@ def in_runtime(
     if isinstance(model, OnnxModel):
         raise InputError("runtime='openvino' takes models of PyTorch: ONNX Runtime runs this file.")
     _require()
-    model = in_eval_mode(model)
+    model = copy.deepcopy(in_eval_mode(model))  # some of the weights stay where PyTorch has them
     return (_InTwoSteps if has_two_steps(model) else _InOneStep)(model, dtype, example)
 
 
