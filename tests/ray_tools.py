@@ -80,6 +80,11 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / name).read_bytes() for name in files(folder) if "report" not in name}
 
 
+def finished(folder: Path) -> list[str]:
+    """The names of results; what is still written has a hidden one."""
+    return [name.name for name in folder.glob("[!.]*") if "report" not in name.name]
+
+
 def rows(report: Path) -> dict[str, dict[str, str]]:
     with report.open(newline="") as file:
         return {row["source"]: row for row in csv.DictReader(file)}

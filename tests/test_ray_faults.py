@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from commands import files, photograph, run
 from PIL import Image
-from ray_tools import LIMIT, Mortal, cluster, contents, grey, rows, settings, when
+from ray_tools import LIMIT, Mortal, cluster, contents, finished, grey, rows, settings, when
 
 ray = pytest.importorskip("ray")
 
@@ -67,7 +67,7 @@ def test_a_cluster_that_goes_away(tiny_upscaler: Path, tmp_path: Path) -> None:
         with cluster() as made:
             node = made.head_node
             end = when(
-                lambda: out.exists() and len(contents(out)) > 2,
+                lambda: len(finished(out)) > 2,
                 lambda: node.kill_all_processes(check_alive=False, allow_graceful=False),
             )
             call = ("upscale", folder, "-m", tiny_upscaler, "-o", out, "--engine", "ray")
@@ -77,19 +77,18 @@ def test_a_cluster_that_goes_away(tiny_upscaler: Path, tmp_path: Path) -> None:
     assert result.stderr.splitlines()[-1].startswith("error: ")
     assert "Finished results are kept: run it again to go on." in result.stderr
     assert len(result.stderr.splitlines()) == 1
-    # A killed worker leaves what it was writing, under a hidden name.
-    finished = [name for name in contents(out) if not name.startswith(".")]
-    assert 2 < len(finished) < 64
-    for name in finished:
+    done = finished(out)
+    assert 2 < len(done) < 64
+    for name in done:
         with Image.open(out / name) as image:
             image.load()
-    assert {Path(row["result"]).name for row in rows(out / "report.csv").values()} <= set(finished)
+    assert {Path(row["result"]).name for row in rows(out / "report.csv").values()} <= set(done)
 
 
 def test_ctrl_c_keeps_what_is_finished(address: str, tiny_upscaler: Path, tmp_path: Path) -> None:
     folder, out = noisy(tmp_path / "in", 64, 600, 400, "jpg"), tmp_path / "out"
     end = when(
-        lambda: out.exists() and len(contents(out)) > 2,
+        lambda: len(finished(out)) > 2,
         lambda: os.kill(os.getpid(), signal.SIGINT),
     )
     call = ("upscale", folder, "-m", tiny_upscaler, "-o", out, "--engine", "ray", "--workers", 2)
@@ -116,10 +115,10 @@ def test_no_space_left_ends_the_job_with_one_sentence(
         assert result.status == 1
         assert "No space left on device" in result.stderr
         assert len(result.stderr.splitlines()) == 1
-        finished = contents(out)
-        assert 0 < len(finished) < 12
-        assert not [name for name in finished if "part" in name]
-        for name in finished:
+        there = contents(out)
+        assert 0 < len(there) < 12
+        assert not [name for name in there if "part" in name]
+        for name in there:
             with Image.open(out / name) as image:
                 assert image.size == (240, 240)
                 image.load()
