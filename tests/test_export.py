@@ -89,6 +89,16 @@ def test_a_file_is_replaced_where_that_is_asked_for(tiny_upscaler: Path, tmp_pat
     assert opened(file)(torch.rand(1, 3, 5, 6)).shape == (1, 3, 10, 12)
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".pt2"])
+def test_a_file_does_not_tell_where_the_code_is(
+    suffix: str, tiny_model: zoo.ZooModel, tmp_path: Path
+) -> None:
+    zoo.export_model(tiny_model, tmp_path / f"model{suffix}")
+    content = (tmp_path / f"model{suffix}").read_bytes()
+    for package in (zoo, torch):
+        assert str(Path(package.__file__).parent).encode() not in content
+
+
 def test_the_facts_say_what_goes_in_and_what_comes_out() -> None:
     enlarging = facts(zoo.create_model("srresnet_x4", width=8, depth=1))
     assert enlarging["input"] == "image: float32 [batch, 3, height, width], RGB in [0, 1]"

@@ -51,8 +51,14 @@ def trace(model: nn.Module, image: Tensor) -> ExportedProgram:
         torch.export takes an example's single unit for a constant.
     """
     shapes = ({0: Dim.DYNAMIC, 2: Dim.DYNAMIC, 3: Dim.DYNAMIC},)
-    with torch.no_grad():  # strict=True, the default before torch 2.8, knows fewer models
-        return torch.export.export(model, (image,), dynamic_shapes=shapes, strict=False)
+    with torch.no_grad():
+        program = torch.export.export(model, (image,), dynamic_shapes=shapes)
+    # Each node remembers the files and lines that it comes from: where a user keeps the code is
+    # nobody's business, and two machines would write two files.
+    for part in program.graph_module.modules():
+        for node in part.graph.nodes if isinstance(part, torch.fx.GraphModule) else ():
+            node.meta.pop("stack_trace", None)
+    return program
 
 
 def sizes_of(program: ExportedProgram, image: Tensor, *, least: int) -> tuple[Sides, Sides]:
