@@ -109,6 +109,16 @@ def test_measuring_more_often_changes_no_step(tmp_path: Path) -> None:
     assert losses[0] == losses[1]
 
 
+def test_killed_behind_its_last_checkpoint_it_still_has_its_history(tmp_path: Path) -> None:
+    recipe = recipe_with({})
+    assert trainer_of(recipe, tmp_path).fit(Noise())
+    file = tmp_path / "history.json"
+    history = file.read_text()
+    file.write_text("[]")
+    assert trainer_of(recipe, tmp_path).fit(Noise(), resume=True)
+    assert file.read_text() == history
+
+
 @pytest.mark.parametrize(("entry", "batches"), [("batches", 2), ("processes", 3)])
 def test_one_process_goes_on_with_the_batches_of_several(
     tmp_path: Path, entry: str, batches: int

@@ -123,6 +123,8 @@ class Trainer:
         main = self.accelerator.is_main_process
         if main:
             make_folder(self.folder, self.recipe.model_dump(mode="json"), self.start)
+            if resume:  # the checkpoint's, if the run was killed before it was written
+                self._write_history()
         self.task, self.deadline = task, time.monotonic() + time_limit
         stages = self.recipe.stages
         steps, start = sum(stage.steps for stage in stages), 0
@@ -248,6 +250,9 @@ class Trainer:
             "optimizer": optimizer.state_dict(),
         }
         save_checkpoint(self.checkpoint, state)
+        self._write_history()
+
+    def _write_history(self) -> None:
         with replacing(self.folder / "history.json") as part:
             part.write_text(json.dumps(self.history))
 
