@@ -15,7 +15,7 @@ def autocast_for(precision: Precision, device: torch.device) -> torch.autocast:
     """Return autocast to bf16, switched off where training computes in fp32.
 
     "auto" is bf16 where the hardware multiplies it. Elsewhere it would be emulated, which takes
-    ten times as long as fp32. fp16 is never used: gradients get lost in it.
+    far longer than fp32. fp16 is never used: gradients get lost in it.
     """
     half = pick_precision(precision, device) is torch.bfloat16
     return torch.autocast(device.type, torch.bfloat16, enabled=half)
