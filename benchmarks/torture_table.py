@@ -39,18 +39,43 @@ def fuzz(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def guided(result: dict[str, Any]) -> str:
+    lines = [
+        "Files whose damage is guided by the branches of zoo that they reach (Atheris), "
+        f"{when(result)}:",
+        "",
+        "| reader | files | branches that whole files reach | that damaged ones reach | defects |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {row['case']} | {row['tried']:,} | {row['branches_of_whole_files']:,}"
+        f" | {row['branches']:,} | {len(row['defects'])} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
 def commands(result: dict[str, Any]) -> str:
     (row,) = result["rows"]
     return (
         f"Whole commands on such files, among links, pipes and odd names, {when(result)}: "
         f"{row['tried']:,} run, {row['succeeded']:,} succeeded, {row['refused_or_failed']:,} "
-        f"refused or failed in order, {len(row['defects'])} defects."
+        f"refused or failed in order, {len(row['defects'])} defects, each within "
+        f"{result['limits']['seconds_for_a_command']} s."
     )
 
 
 def kills(result: dict[str, Any]) -> str:
+    return _killed(result, "Processes killed by SIGKILL at random moments")
+
+
+def ray(result: dict[str, Any]) -> str:
+    return _killed(result, "Jobs on Ray whose first process is killed")
+
+
+def _killed(result: dict[str, Any], title: str) -> str:
     lines = [
-        f"Processes killed by SIGKILL at random moments, {when(result)}:",
+        f"{title}, {when(result)}:",
         "",
         "| work | rounds | kills | defects |",
         "|---|---|---|---|",
@@ -74,7 +99,14 @@ def load(result: dict[str, Any]) -> str:
     )
 
 
-PARTS = {"fuzz": fuzz, "commands": commands, "kills": kills, "load": load}
+PARTS = {
+    "fuzz": fuzz,
+    "guided": guided,
+    "commands": commands,
+    "kills": kills,
+    "ray": ray,
+    "load": load,
+}
 
 
 def when(result: dict[str, Any]) -> str:

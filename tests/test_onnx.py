@@ -381,16 +381,20 @@ def test_files_that_are_refused(
     assert files(tmp_path) == {"a.png"}
 
 
-@pytest.mark.parametrize("kind", ["missing", "text", "empty", "half", "folder"])
+@pytest.mark.parametrize("kind", ["missing", "text", "empty", "half", "no UTF-8", "folder"])
 def test_files_that_are_none(kind: str, doubler: tuple[zoo.ZooModel, Path], tmp_path: Path) -> None:
     file = tmp_path / "x.onnx"
     content = doubler[1].read_bytes()
     if kind == "folder":
         file.mkdir()
     elif kind != "missing":
-        file.write_bytes(
-            {"text": b"hello\n", "empty": b"", "half": content[: len(content) // 2]}[kind]
-        )
+        contents = {
+            "text": b"hello\n",
+            "empty": b"",
+            "half": content[: len(content) // 2],
+            "no UTF-8": content.replace(b"peak_floats", b"peak_fl\xffats"),
+        }
+        file.write_bytes(contents[kind])
     with pytest.raises(WeightsError) as caught:
         zoo.upscale(pixels(4, 4, 3), file)
     message = r"There is no ONNX file|is not a whole ONNX file \(|is none of the ONNX files that"

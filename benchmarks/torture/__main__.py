@@ -27,10 +27,12 @@ from environment import environment
 
 from torture import commands, kills, load
 from torture.fuzz import MEMORY, SECONDS, attempt, fuzz
+from torture.guided import guided
 from torture.readers import READERS
+from torture.scenarios import RAY, SCENARIOS
 from zoo.errors import OptionError, ZooError, did_you_mean
 
-PARTS = ("fuzz", "commands", "kills", "load")
+PARTS = ("fuzz", "guided", "commands", "kills", "ray", "load")
 
 
 def main(
@@ -63,7 +65,12 @@ def main(
             "model": f"torture_{part}",
             "weights_sha256": None,
             "start_sha256": None,
-            "limits": {"seconds_for_a_file": SECONDS, "bytes_for_a_file": MEMORY},
+            "limits": {
+                "seconds_for_a_file": SECONDS,
+                "bytes_for_a_file": MEMORY,
+                "seconds_for_a_command": commands.SECONDS,
+                "seconds_for_a_run_that_goes_on": kills.SECONDS,
+            },
             "first": first,
             "rows": rows,
             "date": datetime.date.today().isoformat(),
@@ -80,13 +87,18 @@ def measure(
     if part == "fuzz":
         for name in READERS:
             yield fuzz(name, files, first=first)
+    elif part == "guided":
+        for name in READERS:
+            yield guided(name, files, seed=first)
     elif part == "commands":
         yield commands.torture(runs, first=first)
     elif part == "load":
         yield load.torture(seconds)
+    elif part == "ray":
+        yield kills.torture("folder run with Ray", RAY, rounds, seed=first)
     else:
-        for name in kills.SCENARIOS:
-            yield kills.torture(name, rounds, seed=first)
+        for name, scenario in SCENARIOS.items():
+            yield kills.torture(name, scenario, rounds, seed=first)
 
 
 def replay(name: str, number: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import signal
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -84,7 +83,7 @@ def _one(root: Path, whole: list[bytes], chance: random.Random) -> tuple[int, st
         _set_traps(source, folder, chance)
         before = _state(source)
         begun = time.monotonic()
-        status = _within_time(start(_work(root, folder, chance), folder / "said"))
+        status = finish(start(_work(root, folder, chance), folder / "said"), seconds=SECONDS)
         said = (folder / "said").read_text(errors="replace")
         if status not in (0, 1, 2) or "Traceback" in said:
             return status, f"status {status}, {said[-300:]}"
@@ -139,15 +138,3 @@ def _state(source: Path) -> dict[str, tuple[int, int]]:
         state = file.lstat()
         found[str(file)] = (state.st_size, state.st_mtime_ns)
     return found
-
-
-def _within_time(process: int) -> int:
-    """The status of a fork, which is killed if it takes too long."""
-    end = time.monotonic() + SECONDS
-    while time.monotonic() < end:
-        done, status = os.waitpid(process, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.005)
-    os.kill(process, signal.SIGKILL)
-    return finish(process)

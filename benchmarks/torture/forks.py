@@ -5,8 +5,11 @@ PyTorch must not have started threads before: call `be_single` first.
 
 from __future__ import annotations
 
+import math
 import os
+import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -43,8 +46,18 @@ def start(work: Work, said: Path) -> int:
         os._exit(status)
 
 
-def finish(process: int) -> int:
-    """Wait for a fork; return its exit status, or minus the signal that ended it."""
+def finish(process: int, *, seconds: float = math.inf) -> int:
+    """Wait for a fork; return its exit status, or minus the signal that ended it.
+
+    After so many seconds it is killed.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(process, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.005)
+    os.kill(process, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 

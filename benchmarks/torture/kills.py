@@ -15,9 +15,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from torture.forks import be_single, finish, start
-from torture.scenarios import SCENARIOS, Scenario
+from torture.scenarios import Scenario
 
 _ATTEMPTS = 3  # kills in a round, before the run may finish
+SECONDS = 180  # that a run may take
 
 
 @dataclass
@@ -29,10 +30,10 @@ class Tally:
     defects: list[str] = field(default_factory=list)
 
 
-def torture(name: str, rounds: int, *, seed: int = 0) -> dict[str, Any]:
+def torture(name: str, scenario: Scenario, rounds: int, *, seed: int = 0) -> dict[str, Any]:
     """Kill a scenario's work in so many rounds, up to three times in each."""
     be_single()
-    scenario, chance, tally = SCENARIOS[name], random.Random(f"{name} {seed}"), Tally()
+    chance, tally = random.Random(f"{name} {seed}"), Tally()
     with TemporaryDirectory() as place:
         source = Path(place, "source")
         source.mkdir()
@@ -40,7 +41,7 @@ def torture(name: str, rounds: int, *, seed: int = 0) -> dict[str, Any]:
         whole = Path(place, "whole")
         shutil.copytree(source, whole)
         begun = time.monotonic()
-        status = finish(start(scenario.work(whole), Path(place, "said")))
+        status = finish(start(scenario.work(whole), Path(place, "said")), seconds=SECONDS)
         seconds = time.monotonic() - begun
         if status:
             raise RuntimeError(f"{name} fails unkilled: {Path(place, 'said').read_text()}")
@@ -83,7 +84,7 @@ def _round(
                 assert expected.get(file) == content, f"{file} is not whole"
         _check_kept(scenario, folder, before)
     before = _inodes(folder / "out")
-    status = finish(start(scenario.work(folder), said))
+    status = finish(start(scenario.work(folder), said), seconds=SECONDS)
     assert status == 0, f"the next run ended with {status}"
     _check_kept(scenario, folder, before)
     assert contents(folder / "out", scenario.equal) == expected, "other results than unbroken"

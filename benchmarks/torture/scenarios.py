@@ -61,6 +61,11 @@ def _enlarge(folder: Path) -> Work:
     return command("upscale", folder / "in", "-o", folder / "out", "--model", folder / "model")
 
 
+def _enlarge_with_ray(folder: Path) -> Work:
+    arguments = ("upscale", folder / "in", "-o", folder / "out", "--model", folder / "model")
+    return command(*arguments, "--engine", "ray")
+
+
 def _large_run(folder: Path) -> None:
     _small_model(folder)
     _photographs(folder / "in", count=2, side=700)
@@ -184,3 +189,4 @@ SCENARIOS = {
         _segmentation, _train_with_cache, _run_is_whole, twice=True, equal="history.json"
     ),
 }
+RAY = Scenario(_folder_run, _enlarge_with_ray)  # by itself: each of its runs starts a cluster

@@ -47,10 +47,11 @@ class OnnxModel(nn.Module):
         super().__init__()
         self.file = Path(file)
         self.session = _open(self.file)
-        self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
-        try:
+        try:  # a name that is no UTF-8 is a ValueError, too
+            self.metadata: dict[str, str] = self.session.get_modelmeta().custom_metadata_map
             told = read_facts(self.metadata)
             self.heights, self.widths = _sizes(self.session, told)
+            self._input = self.session.get_inputs()[0].name
         except ValueError as error:
             raise WeightsError(
                 f"{self.file} is none of the ONNX files that `zoo export` of this version writes"
@@ -103,9 +104,8 @@ class OnnxModel(nn.Module):
     def _run(self, images: Tensor) -> Tensor:
         """Return the file's result for images of a size that it takes, checked for its shape."""
         array = images.detach().to("cpu", torch.float32).contiguous().numpy()
-        name = self.session.get_inputs()[0].name
         try:
-            result = torch.from_numpy(self.session.run(None, {name: array})[0])
+            result = torch.from_numpy(self.session.run(None, {self._input: array})[0])
         except Exception as error:  # the runtime's are of many types
             if "alloc" in str(error):
                 raise MemoryError(_reason(error)) from error
