@@ -15,7 +15,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from zoo.errors import DataError, InputError
 from zoo.sr.data.imresize import bicubic_downscale, bicubic_upscale, imresize
 from zoo.sr.measure.evaluate import evaluate, find_set
-from zoo.sr.measure.metrics import psnr_y, rgb_to_y, ssim_y
+from zoo.sr.measure.metrics import psnr_rgb, psnr_y, rgb_to_y, ssim_y
 
 rng = np.random.default_rng(0)
 
@@ -112,12 +112,14 @@ def test_psnr_and_ssim_agree_with_scikit_image() -> None:
     )
     assert psnr_y(result, target, crop=3) == pytest.approx(psnr)
     assert ssim_y(result, target, crop=3) == pytest.approx(ssim)
+    assert psnr_rgb(result, target) == pytest.approx(peak_signal_noise_ratio(target, result))
 
 
 def test_an_image_against_itself() -> None:
     image = rng.integers(0, 256, (20, 20, 3), dtype=np.uint8)
     assert psnr_y(image, image, crop=2) == float("inf")
     assert ssim_y(image, image, crop=2) == pytest.approx(1)
+    assert psnr_rgb(image, image) == float("inf")
 
 
 def test_a_set_is_measured_by_the_protocol(tmp_path: Path) -> None:
@@ -194,5 +196,9 @@ def test_bad_input_is_one_sentence() -> None:
         psnr_y(grey, grey, crop=4)
     with pytest.raises(InputError, match="SSIM needs 11 pixels"):
         ssim_y(grey, grey, crop=1)
+    for other in (grey[:4], np.zeros((8, 8))):
+        for pair in ((grey, other), (other, grey)):
+            with pytest.raises(InputError, match="two uint8 images of one shape"):
+                psnr_rgb(*pair)
     with pytest.raises(DataError, match="Set99"):
         find_set(Path("nowhere"), "Set99")

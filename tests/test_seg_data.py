@@ -27,7 +27,9 @@ MASK = np.array([[0, 1, 1, 0], [0, 0, 1, 1], [1, 0, 0, 0]], np.uint8)
 
 def test_runs_count_row_by_row_from_one() -> None:
     assert encode_runs(MASK) == "2 2 7 3"
-    assert np.array_equal(decode_runs("2 2 7 3", (3, 4)), MASK)
+    decoded = decode_runs("2 2 7 3", (3, 4))
+    assert decoded.dtype == np.uint8
+    assert np.array_equal(decoded, MASK)
     assert np.array_equal(decode_runs("2 2 7 2 9 1", (3, 4)), MASK)  # runs may touch
 
 
@@ -47,6 +49,7 @@ def test_runs_round_trip(mask: np.ndarray) -> None:
         ("0 2", "start at 1"),
         ("2 0", "at least one pixel"),
         ("2 3 4 1", "overlap"),
+        ("1 1 5 3 7 1", "overlap"),
         ("11 3", "end at pixel 13, and 4 × 3 has 12"),
     ],
 )

@@ -111,6 +111,18 @@ def test_the_boundary_score_forgives_two_pixels() -> None:
     assert scores == pytest.approx([1, 1, 42 / 76])
 
 
+def test_the_boundary_score_of_small_things_and_of_far_ones() -> None:
+    dot = torch.zeros(1, 9, 9, dtype=torch.uint8)
+    dot[0, 4, 4] = 1  # one pixel, which is all edge
+    assert metrics.boundary_f(count(dot[:, None] * 2.0 - 1, dot)) == 1.0
+    mask = torch.zeros(1, 40, 40, dtype=torch.uint8)
+    mask[0, 5:25, 5:25] = 1
+    moved = mask.roll(9, 2)
+    share = near(edge(moved[0].numpy()), edge(mask[0].numpy()))
+    assert 0.1 < share < 0.4
+    assert metrics.boundary_f(count(moved[:, None] * 2.0 - 1, mask)) == pytest.approx(share)
+
+
 def test_classes_that_do_not_occur_are_left_out() -> None:
     masks = torch.zeros(1, 4, 4, dtype=torch.uint8)
     masks[0, :2] = 2
@@ -131,6 +143,8 @@ def test_predictions_come_back_to_the_files_size() -> None:
     assert native.shape == (2, 1, 30, 45)
     masks = (native > 0)[:, 0].byte()
     assert summary(count(native, masks), at="native")["dice@native"] == 1.0
+    ramp = bring_back(torch.tensor([[[[0.0, 1.0]]]]), (1, 4))
+    assert ramp.flatten().tolist() == [0, 0.25, 0.75, 1]  # pixels are areas, not corners
     squashed = bring_back(native, (16, 16)) > 0
     assert (squashed == (logits > 0)).float().mean() > 0.95
 

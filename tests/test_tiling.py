@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 import zoo
 from zoo.inference.enlarging import Enlarging, has_two_steps
-from zoo.inference.tiling import run_tiled, split, tile_for
+from zoo.inference.tiling import SMALLEST, grown, run_tiled, split, tile_for
 from zoo.sr.networks.srresnet import SRResNet
 
 
@@ -111,6 +111,42 @@ def test_spans_cover_a_side_once(size, tile, halo):
         assert span.high == min(size, span.stop + halo)
 
 
+@given(st.integers(1, 500), st.integers(1, 60), st.integers(0, 30), st.integers(1, 120))
+def test_spans_read_as_much_as_a_network_needs_and_no_more(size, tile, halo, least):
+    usual = split(size, tile, halo)
+    for span, plain in zip(split(size, tile, halo, least=least), usual, strict=True):
+        assert (span.start, span.stop) == (plain.start, plain.stop)
+        assert 0 <= span.low <= plain.low
+        assert plain.high <= span.high <= size
+        assert span.high - span.low == max(plain.high - plain.low, min(least, size))
+
+
+def test_each_axis_has_a_least_of_its_own():
+    shapes = set()
+
+    def read(rows: slice, columns: slice) -> Tensor:
+        shapes.add((rows.stop - rows.start, columns.stop - columns.start))
+        return torch.zeros(1, rows.stop - rows.start, columns.stop - columns.start)
+
+    run_tiled(
+        lambda planes: planes,
+        lambda planes, rows, columns: planes[:, rows, columns],
+        read,
+        lambda rows, columns, part: None,
+        height=30,
+        width=40,
+        tile=2,
+        halo=1,
+        least=(7, 9),
+    )
+    assert shapes == {(7, 9)}
+
+
+def test_a_slice_grows_to_the_border_and_no_further():
+    assert grown(slice(4, 6), 2, 20) == slice(2, 8)
+    assert grown(slice(1, 19), 2, 20) == slice(0, 20)
+
+
 @given(
     st.integers(1, 9000), st.integers(1, 9000), st.integers(0, 60), st.integers(8 << 20, 1 << 30)
 )
@@ -121,6 +157,13 @@ def test_a_tile_with_its_halo_fits_the_budget(height, width, halo, budget):
     assert largest * cost <= budget
     if height * width * cost <= budget:
         assert tile == max(height, width)
+    elif tile > SMALLEST:
+        assert (tile + 1 + 2 * halo) ** 2 * cost > budget  # it is the largest
+
+
+def test_what_fits_exactly_is_one_tile():
+    assert tile_for(50, 40, halo=9, bytes_per_pixel=3, budget=6000) == 50
+    assert tile_for(50, 40, halo=9, bytes_per_pixel=3, budget=5999) == SMALLEST
 
 
 def test_a_budget_below_all_sense_still_gives_tiles():
@@ -130,11 +173,16 @@ def test_a_budget_below_all_sense_still_gives_tiles():
 @pytest.mark.parametrize(("piece", "steps"), [(None, 6), (1, 20)])
 def test_progress_reaches_the_end(piece, steps):
     shares = []
+    picture, result = torch.rand(1, 5, 4), torch.zeros(1, 5, 4)
+
+    def write(rows: slice, columns: slice, part: Tensor) -> None:
+        result[:, rows, columns] = part
+
     run_tiled(
         lambda planes: planes,
         lambda planes, rows, columns: planes[:, rows, columns],
-        lambda rows, columns: torch.zeros(1, rows.stop - rows.start, columns.stop - columns.start),
-        lambda rows, columns, part: None,
+        lambda rows, columns: picture[:, rows, columns],
+        write,
         height=5,
         width=4,
         tile=2,
@@ -142,6 +190,7 @@ def test_progress_reaches_the_end(piece, steps):
         piece=piece,
         progress=shares.append,
     )
+    assert torch.equal(result, picture)
     assert len(shares) == steps
     assert shares == sorted(shares)
     assert shares[-1] == 1
