@@ -99,6 +99,23 @@ def load(result: dict[str, Any]) -> str:
     )
 
 
+def mutants(result: dict[str, Any]) -> str:
+    lines = [
+        f"Errors put into the code, one at a time (mutmut), {when(result)}; why nobody notices the "
+        "others stands in [the file of results](../benchmarks/results/torture_mutants.json):",
+        "",
+        "| file | errors | noticed by a test | explained | unexplained |",
+        "|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| `{row['case']}` | {row['mutants']} | {row['killed']}"
+        f" ({row['killed'] / row['mutants']:.0%}) | {len(row['survivors']) - len(row['defects'])}"
+        f" | {len(row['defects'])} |"
+        for row in result["rows"]
+    ]
+    return "\n".join(lines)
+
+
 PARTS = {
     "fuzz": fuzz,
     "guided": guided,
@@ -106,6 +123,7 @@ PARTS = {
     "kills": kills,
     "ray": ray,
     "load": load,
+    "mutants": mutants,
 }
 
 

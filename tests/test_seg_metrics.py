@@ -123,6 +123,29 @@ def test_the_boundary_score_of_small_things_and_of_far_ones() -> None:
     assert metrics.boundary_f(count(moved[:, None] * 2.0 - 1, mask)) == pytest.approx(share)
 
 
+@pytest.mark.parametrize("radius", [1, 3])
+def test_pixels_are_near_within_a_circle(radius: int) -> None:
+    planes = torch.zeros(2, 3, 12, 15, dtype=torch.bool)
+    planes[0, 1, 6, 7] = planes[1, 2, 0, 14] = True
+    y, x = torch.meshgrid(torch.arange(12), torch.arange(15), indexing="ij")
+    expected = torch.zeros_like(planes)
+    expected[0, 1] = (y - 6) ** 2 + (x - 7) ** 2 <= radius**2
+    expected[1, 2] = y**2 + (x - 14) ** 2 <= radius**2
+    assert torch.equal(metrics.widen(planes, radius), expected)
+
+
+def test_a_boundary_is_inside_and_void_makes_none() -> None:
+    planes = blobs(4, 24, 3) > 0
+    for plane, found in zip(planes[:, 0], metrics.boundary(planes)[:, 0], strict=True):
+        assert np.array_equal(np.argwhere(found.numpy()), edge(plane.numpy()))
+    known = torch.ones_like(planes)
+    known[..., 12:] = False  # void: its pixels are in no mask
+    planes &= known
+    found = metrics.boundary(planes, known)
+    assert torch.equal(found[..., :12], metrics.boundary(planes[..., :12]))
+    assert not found[..., 12:].any()
+
+
 def test_classes_that_do_not_occur_are_left_out() -> None:
     masks = torch.zeros(1, 4, 4, dtype=torch.uint8)
     masks[0, :2] = 2

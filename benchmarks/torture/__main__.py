@@ -28,11 +28,12 @@ from environment import environment
 from torture import commands, kills, load
 from torture.fuzz import MEMORY, SECONDS, attempt, fuzz
 from torture.guided import guided
+from torture.mutants import SUBJECTS, mutants
 from torture.readers import READERS
 from torture.scenarios import RAY, SCENARIOS
 from zoo.errors import OptionError, ZooError, did_you_mean
 
-PARTS = ("fuzz", "guided", "commands", "kills", "ray", "load")
+PARTS = ("fuzz", "guided", "commands", "kills", "ray", "load", "mutants")
 
 
 def main(
@@ -94,6 +95,9 @@ def measure(
         yield commands.torture(runs, first=first)
     elif part == "load":
         yield load.torture(seconds)
+    elif part == "mutants":
+        for file in SUBJECTS:
+            yield mutants(file)
     elif part == "ray":
         yield kills.torture("folder run with Ray", RAY, rounds, seed=first)
     else:
