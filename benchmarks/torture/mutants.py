@@ -44,6 +44,7 @@ def mutants(file: str) -> dict[str, Any]:
     with TemporaryDirectory() as place:
         folder = Path(place, "copy")
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
+        (folder / "mutants").mkdir()  # what is not there when Python starts is never searched
         tests = "\n    ".join(f"tests/{name}.py" for name in SUBJECTS[file])
         settings = (HERE / "mutmut.cfg").read_text()
         (folder / "setup.cfg").write_text(settings.replace("FILE", file).replace("TESTS", tests))
