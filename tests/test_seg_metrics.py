@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,8 @@ def test_all_metrics_follow_their_definitions() -> None:
         "boundary_f_2px@24": np.mean(scores),
     }
     assert result == pytest.approx(expected, abs=1e-12)
+    by_image = metrics.dice_per_image(count(logits, masks))
+    assert by_image.tolist() == pytest.approx((2 * overlap / sizes).tolist())
     assert 0.3 < result["boundary_f_2px@24"] < 0.99  # the case is no trivial one
     assert result["dice@24"] != pytest.approx(result["dice_pooled@24"], abs=1e-4)
 
@@ -146,6 +150,16 @@ def test_a_boundary_is_inside_and_void_makes_none() -> None:
     assert not found[..., 12:].any()
 
 
+@pytest.mark.parametrize("classes", [1, 3])
+def test_void_counts_as_if_it_were_cut_off(classes: int) -> None:
+    logits = torch.cat([blobs(3, 24, seed) for seed in range(classes)], dim=1)
+    masks = (blobs(3, 24, 9)[:, 0] > 0).byte()
+    masks[:, :, 16:] = 255
+    counts, cut = count(logits, masks, ignore_index=255), count(logits[..., :16], masks[..., :16])
+    for field in dataclasses.fields(counts):
+        assert torch.equal(getattr(counts, field.name), getattr(cut, field.name)), field.name
+
+
 def test_classes_that_do_not_occur_are_left_out() -> None:
     masks = torch.zeros(1, 4, 4, dtype=torch.uint8)
     masks[0, :2] = 2
@@ -177,7 +191,10 @@ def test_predictions_come_back_to_the_files_size() -> None:
     [
         (torch.zeros(2, 1, 4, 4), torch.zeros(2, 4, 5), "need masks"),
         (torch.zeros(2, 4, 4), torch.zeros(2, 4, 4), "need masks"),
+        (torch.zeros(2, 1, 4), torch.zeros(2, 4), "need masks"),
         (torch.zeros(1, 1, 4, 4), torch.full((1, 4, 4), 255), "hold class 255; there are 2"),
+        (torch.zeros(1, 1, 4, 4), torch.full((1, 4, 4), 2), "hold class 2; there are 2"),
+        (torch.zeros(1, 1, 4, 4), torch.full((1, 4, 4), -1), "hold class -1; there are 2"),
         (torch.zeros(1, 3, 4, 4), torch.full((1, 4, 4), 3), "hold class 3; there are 3"),
         (torch.full((1, 1, 4, 4), torch.nan), torch.zeros(1, 4, 4), "NaN"),
     ],
