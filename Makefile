@@ -15,7 +15,7 @@ test: .venv/dev  ## The tests of a working day
 test-all: .venv/dev  ## The slow ones too
 	.venv/bin/python -m pytest -m ""
 
-torture: .venv/torture  ## Damaged files, killed processes, errors put into the code: for hours
+torture: .venv/dev  ## Damaged files, killed processes, errors put into the code: for hours
 	.venv/bin/python benchmarks/torture
 
 test-oldest: .venv-oldest/dev  ## The tests with the oldest packages that pyproject.toml allows
@@ -60,10 +60,6 @@ clean:
 
 .venv/dev: pyproject.toml | .venv/bin/python
 	$(PIP_INSTALL) --editable ".[dev]"
-	touch $@
-
-.venv/torture: pyproject.toml | .venv/bin/python
-	$(PIP_INSTALL) --editable ".[torture]"
 	touch $@
 
 .venv-oldest/dev: pyproject.toml

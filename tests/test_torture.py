@@ -61,3 +61,30 @@ def test_killed_work_goes_on(tmp_path: Path) -> None:
     rows = torture(tmp_path, "kills", "--rounds", 2, "--first", 10**6)
     assert [row["case"] for row in rows] == WORKS
     assert sum(row["kills"] for row in rows) > len(WORKS)
+
+
+@pytest.mark.slow
+def test_a_killed_job_on_ray_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    (row,) = torture(tmp_path, "ray", "--rounds", 1, "--first", 10**6)
+    assert row["kills"] > 0
+
+
+@pytest.mark.slow
+def test_damage_that_coverage_guides_is_read_or_refused(tmp_path: Path) -> None:
+    pytest.importorskip("atheris", reason="there is none for this system")
+    rows = torture(tmp_path, "guided", "--files", 300, "--first", 10**6)
+    assert [row["case"] for row in rows] == READERS
+    for row in rows:
+        assert row["tried"] == 300
+        assert row["branches"] >= row["branches_of_whole_files"] > 0
+
+
+@pytest.mark.slow
+def test_an_error_in_run_lengths_is_noticed_or_explained() -> None:
+    """The copy that mutmut changes is of the last commit."""
+    from torture.mutants import mutants
+
+    row = mutants("zoo/seg/data/run_lengths.py")
+    assert row["defects"] == []
+    assert row["killed"] > 0.9 * row["mutants"] > 90

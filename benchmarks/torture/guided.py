@@ -28,7 +28,7 @@ def guided(name: str, count: int, *, seed: int = 0) -> dict[str, Any]:
     Raises MissingDependencyError without Atheris.
     """
     if not find_spec("atheris"):
-        raise MissingDependencyError("Guided fuzzing needs Atheris: pip install '.[torture]'.")
+        raise MissingDependencyError("Guided fuzzing needs Atheris: pip install '.[dev]'.")
     with TemporaryDirectory() as place:
         corpus, found = Path(place, "corpus"), Path(place, "found")
         corpus.mkdir()

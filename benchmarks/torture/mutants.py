@@ -39,7 +39,7 @@ def mutants(file: str) -> dict[str, Any]:
     Raises MissingDependencyError without mutmut.
     """
     if not find_spec("mutmut"):
-        raise MissingDependencyError("Mutants need mutmut: pip install '.[torture]'.")
+        raise MissingDependencyError("Mutants need mutmut: pip install '.[dev]'.")
     reasons = yaml.safe_load((HERE / "survivors.yaml").read_text()).get(file, {})
     with TemporaryDirectory() as place:
         folder = Path(place, "copy")
