@@ -42,6 +42,18 @@ def holiday(tmp_path: Path) -> Path:
     return folder
 
 
+def test_names_do_not_command_the_terminal(tiny_upscaler: Path, tmp_path: Path) -> None:
+    photograph().save(tmp_path / "good \x1b[31m.png")
+    (tmp_path / "bad \x1b]0;title\x07\nerror: no.png").write_text("This is no picture.")
+    result = run("upscale", tmp_path, "-o", tmp_path / "out \x1b[2J", "-m", tiny_upscaler)
+    assert result.status == 1
+    for said in (result.stdout, result.stderr):
+        assert len(said.splitlines()) == 1
+        assert said.strip().isprintable()
+    assert r"bad \x1b]0;title\x07\nerror: no.png" in result.stderr
+    assert r"out \x1b[2J" in result.stdout
+
+
 def test_a_folder_with_broken_files(tiny_upscaler: Path, holiday: Path, tmp_path: Path) -> None:
     out = tmp_path / "new" / "big"
     result = run("upscale", holiday, "-o", out, "-m", tiny_upscaler)

@@ -267,6 +267,13 @@ def test_what_fits_nothing_gets_one_sentence(
     assert files(tmp_path) == {"net.pth"}
 
 
+def test_names_of_weights_do_not_command_the_terminal(tmp_path: Path) -> None:
+    save_file({"\x1b[31m\nerror: ": torch.zeros(1)}, tmp_path / "net.safetensors")
+    result = run("convert", tmp_path / "net.safetensors", "-o", tmp_path / "folder")
+    assert (result.status, len(result.stderr.splitlines())) == (1, 1)
+    assert r"unexpected: \x1b[31m\nerror: " in result.stderr
+
+
 def in_itself() -> dict[str, Any]:
     content: dict[str, Any] = {}
     content["params"] = content

@@ -17,6 +17,7 @@ import zoo
 from zoo.commands.convert import convert
 from zoo.commands.engines import Engine
 from zoo.commands.evaluate import evaluate
+from zoo.commands.plain import say
 from zoo.commands.train import train
 from zoo.errors import InputError, OptionError, UnknownNameError, ZooError
 
@@ -92,9 +93,7 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         app(args=arguments)
     except ZooError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"error: {error}", style="red", markup=False, highlight=False
-        )
+        say(Console(stderr=True, soft_wrap=True), f"error: {error}", style="red")
         sys.exit(2 if isinstance(error, InputError | OptionError | UnknownNameError) else 1)
 
 

@@ -8,6 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from zoo.commands.plain import say
+
 
 def convert(
     file: Annotated[Path, typer.Argument(help="*.pth, *.pt, … or *.safetensors from elsewhere.")],
@@ -32,8 +34,5 @@ def convert(
     config = done.model.config
     options = ", ".join(f"{key}={value!r}" for key, value in config["options"].items())
     assumed = f"; assumed, for the file does not tell it: {done.assumed}" if done.assumed else ""
-    Console(soft_wrap=True).print(
-        f"{file} → {done.folder}: {config['architecture']}({options}){assumed}",
-        markup=False,
-        highlight=False,
-    )
+    said = f"{file} → {done.folder}: {config['architecture']}({options}){assumed}"
+    say(Console(soft_wrap=True), said)

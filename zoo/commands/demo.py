@@ -13,6 +13,7 @@ from zoo.commands.inputs import Sources
 from zoo.commands.many_files import run
 from zoo.commands.outputs import Outputs, make_folder
 from zoo.commands.parts import bicubic, cut, rgb8
+from zoo.commands.plain import say
 from zoo.inference.upscaler import Upscaler
 from zoo.jobs.job import Job, Report
 from zoo.pictures.comparison import PANEL, Part, Row, busiest, draw
@@ -51,7 +52,7 @@ def run_demo(images: list[Path], out: Path, model: str, *, overwrite: bool = Fal
         status = _enlarge_samples(samples, out, upscaler, rows, overwrite=overwrite)
     if rows:
         write_image(from_pil(draw(rows)), comparison, overwrite=overwrite)
-        Console(soft_wrap=True).print(f"Look at {comparison}", markup=False, highlight=False)
+        say(Console(soft_wrap=True), f"Look at {comparison}")
     return status
 
 

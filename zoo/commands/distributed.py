@@ -12,6 +12,7 @@ from rich.console import Console
 from zoo.commands.engines import Engine
 from zoo.commands.messages import INTERRUPTED, progress_bar, summary
 from zoo.commands.outputs import check_flags
+from zoo.commands.plain import say
 from zoo.commands.streams import STREAM
 from zoo.errors import InputError, ZooError
 from zoo.jobs.job import Place
@@ -84,7 +85,7 @@ def run_on_ray(
                     bar.update(task, completed=ended, position=f"{ended}/{total}")
                     for row in rows:
                         if row.error:
-                            stderr.print(row.error, style="red", markup=False, highlight=False)
+                            say(stderr, row.error, style="red")
         except (KeyboardInterrupt, ZooError) as error:  # the report tells what is finished
             end = error
     text = summary(
@@ -98,7 +99,7 @@ def run_on_ray(
         interrupted=isinstance(end, KeyboardInterrupt),
     )
     for line in (text, f"The report is {shown(report_file)}."):
-        stdout.print(line, markup=False, highlight=False)
+        say(stdout, line)
     if isinstance(end, ZooError):
         raise type(end)(f"{end} Finished results are kept: run it again to go on.") from end
     return INTERRUPTED if end else int(counts["failed"] > 0)

@@ -21,6 +21,7 @@ from zoo.commands.inputs import Sources
 from zoo.commands.loading import Loader, Ready
 from zoo.commands.messages import INTERRUPTED, progress_bar, summary
 from zoo.commands.outputs import Outputs
+from zoo.commands.plain import plain, say
 from zoo.commands.streams import label, reserved_output, send
 from zoo.jobs.files import write
 from zoo.jobs.job import Job
@@ -107,7 +108,7 @@ class _Batch:
             interrupted=interrupted,
         )
         for line in (text, *self.job.hints()):
-            Console(soft_wrap=True).print(line, markup=False, highlight=False)
+            say(Console(soft_wrap=True), line)
         return INTERRUPTED if interrupted else int(self.failed > 0)
 
     def _each(self, coming: Iterator[Future[Ready | None]]) -> None:
@@ -118,7 +119,7 @@ class _Batch:
         task = self.bar.add_task("", total=sum(sizes), position="")
         for index, (read, (source, _)) in enumerate(zip(coming, files, strict=True)):
             before, position = sum(sizes[:index]), f"{index + 1}/{len(files)}"
-            name = source.name[-30:]
+            name = plain(source.name)[-30:]
             self.bar.update(task, completed=before, description=name, position=position)
 
             def report(share: float, before: int = before, size: int = sizes[index]) -> None:
@@ -158,8 +159,7 @@ class _Batch:
 
     def _fail(self, source: Path, error: Exception) -> None:
         self.failed += 1
-        said = self.job.sentence(label(source), error)
-        self.stderr.print(said, style="red", markup=False, highlight=False)
+        say(self.stderr, self.job.sentence(label(source), error), style="red")
 
     def _write(self, result: Picture | LargePicture, ready: Ready) -> None:
         try:

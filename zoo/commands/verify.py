@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
+from zoo.commands.plain import say
 from zoo.create import create_model
 from zoo.errors import DataError, ImageError, ZooError
 from zoo.inference.segmenter import Segmenter
@@ -57,7 +58,7 @@ def run(
         except ZooError as error:
             failed += 1
             console.print(f"[red]failed[/] {weights.name}: ", end="", highlight=False)
-            console.print(error, markup=False, highlight=False)
+            say(console, str(error))
             continue
         console.print(f"[green]ok[/] {weights.name} {weights.sha256}", highlight=False)
         if data is None:
@@ -66,7 +67,7 @@ def run(
             figures = measure(weights, model, data, sets, native)
         except (DataError, ImageError) as error:  # a folder seldom holds the data of both tasks
             failed += name is not None
-            console.print(f"not measured: {error}", markup=False, highlight=False)
+            say(console, f"not measured: {error}")
             continue
         console.print(table(figures, weights.name))
         measured += 1
