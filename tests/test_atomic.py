@@ -16,7 +16,7 @@ from zoo.pictures.files import write_image
 from zoo.pictures.formats import FORMATS, WRITABLE
 from zoo.pictures.large.scratch import ScratchArray
 from zoo.pictures.picture import Picture
-from zoo.store.atomic import replacing, sweep
+from zoo.store.atomic import obstacle, replacing, sweep, temporary
 
 HOLD = """
 import sys
@@ -70,6 +70,56 @@ def test_sweeping_spares_all_that_is_not_ours(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     sweep(tmp_path)
     assert sorted(file.name for file in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_folder_is_swept_once_and_may_be_missing(tmp_path: Path) -> None:
+    sweep(tmp_path / "missing")
+    sweep(tmp_path)
+    left = tmp_path / f".{16 * '0'}.part"
+    left.touch()
+    sweep(tmp_path)
+    assert left.exists()  # one look costs enough where there are millions of files
+
+
+def test_what_goes_while_it_is_swept_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / f".{16 * '0'}.part").touch()
+    scan = os.scandir
+
+    def late(folder: Path) -> list[os.DirEntry[str]]:
+        entries = list(scan(folder))
+        for entry in entries:
+            os.unlink(entry.path)
+        return entries
+
+    monkeypatch.setattr(os, "scandir", late)
+    sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_temporary_names_are_those_that_are_swept(tmp_path: Path) -> None:
+    paths = [temporary(tmp_path, ending) for ending in ("part.png", "scratch")]
+    for path in paths:
+        path.touch()
+    subprocess.run([sys.executable, "-c", SWEEP, tmp_path], check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_in_the_way_of_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "a.png"
+    assert obstacle(file, overwrite=False) is None
+    file.touch()
+    assert obstacle(file, overwrite=True) is None
+    for path, overwrite, said in (
+        (file, False, "the file exists"),
+        (tmp_path, True, "it is a folder"),
+        (tmp_path / "no" / "a.png", True, "no does not exist"),
+        (file / "b.png", True, "a.png does not exist"),
+        (tmp_path / ("a" * 300), False, "no file can have this name"),
+        (tmp_path / "a\0b", False, "no file can have this name"),
+    ):
+        assert said in (obstacle(path, overwrite=overwrite) or "")
 
 
 def test_folders_and_scratch_files_of_killed_processes_go(tmp_path: Path) -> None:
