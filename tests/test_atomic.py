@@ -90,7 +90,7 @@ def test_what_goes_while_it_is_swept_is_gone(
     def late(folder: Path) -> list[os.DirEntry[str]]:
         entries = list(scan(folder))
         for entry in entries:
-            os.unlink(entry.path)
+            Path(entry.path).unlink()
         return entries
 
     monkeypatch.setattr(os, "scandir", late)
@@ -111,7 +111,10 @@ def test_what_is_in_the_way_of_a_file(tmp_path: Path) -> None:
     assert obstacle(file, overwrite=False) is None
     file.touch()
     assert obstacle(file, overwrite=True) is None
+    link = tmp_path / "link.png"
+    link.symlink_to(tmp_path / "nowhere")  # it would be replaced
     for path, overwrite, said in (
+        (link, False, "the file exists"),
         (file, False, "the file exists"),
         (tmp_path, True, "it is a folder"),
         (tmp_path / "no" / "a.png", True, "no does not exist"),

@@ -117,10 +117,13 @@ def obstacle(path: Path, *, overwrite: bool) -> str | None:
             return f"the folder {path.parent} does not exist."
         if not os.access(path.parent, os.W_OK | os.X_OK):
             return f"the folder {path.parent} can't be written to."
+        path.lstat()
         if path.is_dir():
             return "it is a folder, and a file is to be written."
-        if path.exists() and not overwrite:
+        if not overwrite:
             return "the file exists; overwrite=True (--overwrite) replaces it."
+    except FileNotFoundError:
+        return None
     except (OSError, ValueError) as error:  # a name that is too long or holds a zero byte
         return f"no file can have this name ({getattr(error, 'strerror', None) or error})."
     return None
