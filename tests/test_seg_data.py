@@ -265,6 +265,18 @@ def test_the_lessons_split_takes_whole_cars() -> None:
         lesson_split(pairs_of(10), validation=6, held_out=4)
 
 
+@pytest.mark.parametrize(("cars", "few"), [(3, 1), (10, 2), (30, 6)])
+def test_the_advice_for_few_cars_is_one_that_works(cars: int, few: int) -> None:
+    with pytest.raises(DataError, match=rf"and split.held_out \(--held-out\) to {few}\."):
+        lesson_split(pairs_of(cars))
+    assert lesson_split(pairs_of(cars), validation=few, held_out=few).train
+
+
+def test_as_many_cars_choose_checkpoints_in_folds_as_in_the_lesson() -> None:
+    split = k_fold(pairs_of(40), folds=4, fold=1)
+    assert (len(split.train), len(split.held_out), len(split.validation)) == (20, 40, 20)
+
+
 @pytest.mark.parametrize("folds", [2, 3, 7])
 def test_no_car_is_on_both_sides_and_every_car_validates_once(folds: int) -> None:
     pairs = pairs_of(11)
