@@ -96,7 +96,10 @@ def test_a_dot_without_a_tag_is_no_random_start(toy):
         zoo.create_model("toy_x2.")
 
 
-@pytest.mark.parametrize("options", [{"width": "8"}, {"width": -1}, {"depth": None}])
+@pytest.mark.parametrize("options", [
+    {"width": "8"}, {"width": -1}, {"width": 0}, {"depth": None}, {"res_scale": float("nan")},
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
 def test_options_that_nothing_can_be_built_with_are_named(options):
     with pytest.raises(OptionError, match=f"can't be built with {next(iter(options))}="):
         zoo.create_model("srresnet_x2", **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, get_args
 
@@ -123,7 +124,12 @@ def _build_with(source: Source, options: dict[str, Any], *, new_head: bool = Fal
 
 def _build(model: Model, options: dict[str, Any]) -> ZooModel:
     try:
-        return model.build(**options)
+        module = model.build(**options)
+        if not all(parameter.numel() for parameter in module.parameters()):
+            raise ValueError("a layer would have no weights")
+        if any(isinstance(value, float) and not math.isfinite(value) for value in options.values()):
+            raise ValueError("numbers must be finite")
+        return module
     except ZooError:
         raise
     except (TypeError, ValueError, RuntimeError) as error:  # raised for a width of "8" or -1
