@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import sys
 import threading
@@ -195,6 +197,14 @@ def test_info_shows_what_a_file_says(doubler: tuple[zoo.ZooModel, Path]) -> None
     assert re.search(r"architecture +srresnet_x2 *\n", result.stdout)
     assert re.search(r"licence +\[31mmine\[/red\] \[bold\] and more *\n", result.stdout)
     assert "\x1b" not in result.stdout
+
+
+def test_a_copy_opens_the_file_again(doubler: tuple[zoo.ZooModel, Path]) -> None:
+    own = zoo.Upscaler(doubler[1])
+    image = pixels(20, 24, 3)
+    expected = own.array(image)
+    for other in (pickle.loads(pickle.dumps(own)), copy.deepcopy(own)):
+        assert np.array_equal(other.array(image), expected)
 
 
 def test_threads_share_a_file(doubler: tuple[zoo.ZooModel, Path]) -> None:

@@ -64,6 +64,10 @@ class OnnxModel(nn.Module):
         self._batch = self.session.get_inputs()[0].shape[0]
         self.eval()
 
+    def __reduce__(self) -> tuple[type[OnnxModel], tuple[Path]]:
+        """A copy, in this process or in another, opens the file again."""
+        return type(self), (self.file.absolute(),)
+
     def square(self, side: int, *, asked: bool) -> int:
         """Return the side of square images to give to the file, the nearest to `side`.
 
