@@ -190,6 +190,9 @@ def test_bad_input_is_one_sentence() -> None:
     grey = np.zeros((8, 8), np.uint8)
     with pytest.raises(InputError, match="not float64"):
         imresize(np.zeros((4, 4)), (2, 2))
+    for shape, size in (((4, 4), (0, 2)), ((4, 0), (2, 2)), ((4, 4, 0), (2, 2))):
+        with pytest.raises(InputError):
+            imresize(np.zeros(shape, np.uint8), size)
     with pytest.raises(InputError, match="Sizes differ"):
         psnr_y(grey, grey[:4], crop=1)
     with pytest.raises(InputError, match="Nothing is left"):
