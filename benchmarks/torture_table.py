@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,35 +25,41 @@ def torture(folder: Path) -> str:
 
 def fuzz(result: dict[str, Any]) -> str:
     limits = result["limits"]
-    lines = [
+    return _table(
         f"Damaged files, {when(result)}; {limits['seconds_for_a_file']} s and "
-        f"{limits['bytes_for_a_file'] / 2**30:.0f} GiB are the limits for one file:",
-        "",
-        "| reader | files | read | refused | the slowest | memory above idle | defects |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['case']} | {row['tried']:,} | {row['read']:,} | {row['refused']:,}"
-        f" | {row['slowest']:.1f} s | {row['peak'] / 1e6:,.0f} MB | {len(row['defects'])} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+        f"{limits['bytes_for_a_file'] / 2**30:.0f} GiB are the limits for one file",
+        ("reader", "files", "read", "refused", "the slowest", "memory above idle", "defects"),
+        [
+            (
+                row["case"],
+                f"{row['tried']:,}",
+                f"{row['read']:,}",
+                f"{row['refused']:,}",
+                f"{row['slowest']:.1f} s",
+                f"{row['peak'] / 1e6:,.0f} MB",
+                len(row["defects"]),
+            )
+            for row in result["rows"]
+        ],
+    )
 
 
 def guided(result: dict[str, Any]) -> str:
-    lines = [
+    return _table(
         "Files whose damage is guided by the branches of zoo that they reach (Atheris), "
-        f"{when(result)}:",
-        "",
-        "| reader | files | branches that whole files reach | that damaged ones reach | defects |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['case']} | {row['tried']:,} | {row['branches_of_whole_files']:,}"
-        f" | {row['branches']:,} | {len(row['defects'])} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+        f"{when(result)}",
+        ("reader", "files", "branches that whole files reach", "all reach", "defects"),
+        [
+            (
+                row["case"],
+                f"{row['tried']:,}",
+                row["branches_of_whole_files"],
+                row["branches"],
+                len(row["defects"]),
+            )
+            for row in result["rows"]
+        ],
+    )
 
 
 def commands(result: dict[str, Any]) -> str:
@@ -74,17 +81,11 @@ def ray(result: dict[str, Any]) -> str:
 
 
 def _killed(result: dict[str, Any], title: str) -> str:
-    lines = [
-        f"{title}, {when(result)}:",
-        "",
-        "| work | rounds | kills | defects |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {row['case']} | {row['rounds']} | {row['kills']} | {len(row['defects'])} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+    return _table(
+        f"{title}, {when(result)}",
+        ("work", "rounds", "kills", "defects"),
+        [(row["case"], row["rounds"], row["kills"], len(row["defects"])) for row in result["rows"]],
+    )
 
 
 def load(result: dict[str, Any]) -> str:
@@ -100,20 +101,21 @@ def load(result: dict[str, Any]) -> str:
 
 
 def mutants(result: dict[str, Any]) -> str:
-    lines = [
+    return _table(
         f"Errors put into the code, one at a time (mutmut), {when(result)}; why nobody notices the "
-        "others stands in [the file of results](../benchmarks/results/torture_mutants.json):",
-        "",
-        "| file | errors | noticed by a test | explained | unexplained |",
-        "|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| `{row['case']}` | {row['mutants']} | {row['killed']}"
-        f" ({row['killed'] / row['mutants']:.0%}) | {len(row['survivors']) - len(row['defects'])}"
-        f" | {len(row['defects'])} |"
-        for row in result["rows"]
-    ]
-    return "\n".join(lines)
+        "others stands in `benchmarks/results/torture_mutants.json`",
+        ("file", "errors", "noticed by a test", "explained", "unexplained"),
+        [
+            (
+                f"`{row['case']}`",
+                row["mutants"],
+                f"{row['killed']} ({row['killed'] / row['mutants']:.0%})",
+                len(row["survivors"]) - len(row["defects"]),
+                len(row["defects"]),
+            )
+            for row in result["rows"]
+        ],
+    )
 
 
 PARTS = {
@@ -125,6 +127,15 @@ PARTS = {
     "load": load,
     "mutants": mutants,
 }
+
+
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [f"{title}:", "", _line(columns), "|" + "---|" * len(columns), *map(_line, rows)]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[object]) -> str:
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def when(result: dict[str, Any]) -> str:
