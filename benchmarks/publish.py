@@ -46,6 +46,7 @@ from zoo.store.download import sha256_of
 from zoo.store.state_dict import save_weights
 
 ROOT = Path(__file__).parents[1]
+DEGRADED_TAGS = (CLEAN, TREATED, "fast")  # of weights that are measured on degraded images, too
 NO_METRICS = ("seconds", "images", "classes")  # keys of a result's rows that are no metrics
 
 app = typer.Typer(add_completion=False, no_args_is_help=True)
@@ -136,7 +137,7 @@ def measurements(
     else:
         evaluation = [here / "super_resolution.py", "eval", name, "--data", data]
         scripts = [evaluation]
-        if known.tag in (CLEAN, TREATED):
+        if known.tag in DEGRADED_TAGS:
             scripts.append([*evaluation, "--degrade", "all", *networks])
         if create_model(name).scale != 1:
             scripts.append([here / "perceptual.py", model, "--data", data, *networks])
