@@ -69,7 +69,7 @@ def _round(
     """Kill, look, go on; return the number of kills."""
     said, kills = folder.with_name("said"), 0
     for _ in range(chance.randint(1, _ATTEMPTS)):
-        before = _inodes(folder / "out")
+        before = _inodes(folder / "out", scenario.equal)
         process = start(scenario.work(folder), said)
         time.sleep(chance.uniform(0, seconds))
         with contextlib.suppress(ProcessLookupError):
@@ -80,10 +80,10 @@ def _round(
         if scenario.check:
             scenario.check(folder)
         else:
-            for file, content in contents(folder / "out", "**/*").items():
+            for file, content in contents(folder / "out", scenario.equal).items():
                 assert expected.get(file) == content, f"{file} is not whole"
         _check_kept(scenario, folder, before)
-    before = _inodes(folder / "out")
+    before = _inodes(folder / "out", scenario.equal)
     status = finish(start(scenario.work(folder), said), seconds=SECONDS)
     assert status == 0, f"the next run ended with {status}"
     _check_kept(scenario, folder, before)
@@ -95,7 +95,7 @@ def _round(
 
 def _check_kept(scenario: Scenario, folder: Path, before: dict[str, int]) -> None:
     if not scenario.twice:
-        after = _inodes(folder / "out")
+        after = _inodes(folder / "out", scenario.equal)
         assert before.items() <= after.items(), "finished work was done twice"
 
 
@@ -105,8 +105,8 @@ def contents(folder: Path, pattern: str) -> dict[str, bytes]:
     return {str(file.relative_to(folder)): file.read_bytes() for file in files}
 
 
-def _inodes(folder: Path) -> dict[str, int]:
-    return {str(file): file.stat().st_ino for file in _visible(folder, "**/*")}
+def _inodes(folder: Path, pattern: str) -> dict[str, int]:
+    return {str(file): file.stat().st_ino for file in _visible(folder, pattern)}
 
 
 def _visible(folder: Path, pattern: str) -> Iterator[Path]:

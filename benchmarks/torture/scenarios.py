@@ -29,7 +29,7 @@ class Scenario(NamedTuple):
     prepare: fills a folder with what the work needs.
     work: what is done there, the first time and again; results go into its folder "out".
     check: raises AssertionError if what a killed run left in "out" is not whole. By default each
-        file there must be one of the finished run's.
+        file there that matches `equal` must be one of the finished run's.
     twice: whether a file that stands may be written again.
     equal: pattern of the files that must be those of an unbroken run, byte by byte.
     """
@@ -189,4 +189,5 @@ SCENARIOS = {
         _segmentation, _train_with_cache, _run_is_whole, twice=True, equal="history.json"
     ),
 }
-RAY = Scenario(_folder_run, _enlarge_with_ray)  # by itself: each of its runs starts a cluster
+# By itself, for each of its runs starts a cluster. The report tells how long each picture took.
+RAY = Scenario(_folder_run, _enlarge_with_ray, equal="*.png")
