@@ -93,8 +93,9 @@ def test_what_goes_while_it_is_swept_is_gone(
             Path(entry.path).unlink()
         return entries
 
-    monkeypatch.setattr(os, "scandir", late)
-    sweep(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", late)
+        sweep(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
