@@ -1,7 +1,7 @@
 """Damage that is guided by coverage (Atheris): what reaches new lines of zoo is damaged further.
 
-Each reader is tried in a process of its own, which this file is the program of. What fails is kept
-as text of bytes in the row of results, so that it can be read again.
+Each reader is tried in a process of its own, which this file is the program of. Of what fails, the
+row of results has the first bytes and the reason.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-if __name__ != "__main__":
+if __name__ != "__main__":  # the program must see zoo's modules being imported
     from zoo.errors import MissingDependencyError
 
 _LIMITS = ["-timeout=10", "-rss_limit_mb=4000", "-max_len=100000"]
@@ -86,6 +86,6 @@ def _fuzz(name: str, folder: Path, arguments: list[str]) -> None:
     atheris.Fuzz()
 
 
-if __name__ == "__main__":  # nothing of zoo is imported yet
+if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[1]))
     _fuzz(sys.argv[1], Path(sys.argv[2]), sys.argv[3:])
